@@ -1,1 +1,26 @@
+//! What a build of a machine image is: template, plan, saga, journal, secrets, events and report.
+//!
+//! This crate opens no socket, no file and no terminal. What it needs from outside it names as a port (a trait), and
+//! the adapters beside it implement the ports: the builder (`fornax-azure`), the way into the machine
+//! (`fornax-communicator`) and the plugins (`fornax-plugin-host`). The binary is the only place where all meet.
+//!
+//! ```text
+//! template text → template → plan → build (saga over the journal → provision → artifact → post-process) → report
+//! ```
 
+pub mod builder;
+pub mod communicator;
+pub mod diagnostic;
+pub mod event;
+pub mod journal;
+pub mod plan;
+pub mod plugin;
+pub mod secret;
+pub mod source;
+pub mod value;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use event::{BuildEvents, Event, EventSink};
+pub use secret::{Redactor, Secret};
+pub use source::{SourceFile, Span};
+pub use value::{Node, Text, Value};

@@ -1,0 +1,119 @@
+//! The port to builders: what makes a machine, lets it be provisioned, and turns it into an artifact.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::communicator::Communicator;
+use crate::diagnostic::Diagnostics;
+use crate::event::BuildEvents;
+use crate::journal::JournalStore;
+use crate::plugin::{Artifact, OnError};
+use crate::secret::Redactor;
+use crate::value::{Node, Text};
+
+/// Facts that a running build offers to templates by `{{build "Key"}}`.
+pub type BuildData = IndexMap<String, Text>;
+
+/// Makes prepared builders of one type.
+pub trait BuilderFactory: Send + Sync {
+    /// For instance `azure-arm`.
+    fn type_name(&self) -> &'static str;
+    /// Keys beyond the common ones that `{{build "Key"}}` knows with this builder.
+    fn build_data_keys(&self) -> &'static [&'static str];
+    /// Checks a rendered configuration completely and draws the names; creates nothing. None if it has errors.
+    fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics);
+}
+
+/// What a builder may know when it is prepared.
+#[derive(Clone)]
+pub struct PrepareContext {
+    pub build_name: String,
+    pub build_id: String,
+    pub run_id: String,
+    pub force: bool,
+    pub debug: bool,
+    pub working_dir: std::path::PathBuf,
+    pub redactor: Redactor,
+    /// Reads an environment variable; only the composition root touches the real environment.
+    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+}
+
+/// Runs the provisioners of the build on a machine. Given to the builder by the engine.
+#[async_trait]
+pub trait Provision: Send + Sync {
+    /// `machine` is none for builds without a communicator. Returns when all provisioners are done; on failure the
+    /// error-cleanup provisioner has run already.
+    async fn provision(
+        &self,
+        machine: Option<Arc<dyn Communicator>>,
+        data: BuildData,
+    ) -> Result<(), ProvisionError>;
+}
+
+/// Asks the person at the terminal; refuses where there is none.
+#[async_trait]
+pub trait Prompt: Send + Sync {
+    /// Returns one of the choices, or none when there is nobody to ask.
+    async fn choose(&self, question: &str, choices: &[char]) -> Option<char>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    #[error("{0}")]
+    Failed(String),
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// A running build, for the builder.
+#[derive(Clone)]
+pub struct RunContext {
+    pub events: BuildEvents,
+    /// Where intents and results are recorded.
+    pub journal: Arc<dyn JournalStore>,
+    pub provision: Arc<dyn Provision>,
+    pub prompt: Arc<dyn Prompt>,
+    /// First level: stop forward work and undo.
+    pub cancel: CancellationToken,
+    /// Second level: stop undoing as well.
+    pub abandon: CancellationToken,
+    pub on_error: OnError,
+    pub debug: bool,
+    pub force: bool,
+    pub redactor: Redactor,
+    pub simulated: bool,
+}
+
+/// How a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("{0}")]
+    Failed(String),
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What is left of a build when the builder returns.
+#[derive(Debug)]
+pub struct BuildOutcome {
+    pub result: Result<Option<Artifact>, BuildError>,
+    /// Resources that may remain, with the reason; empty is the only good answer.
+    pub remains: Vec<Remains>,
+}
+
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Remains {
+    pub kind: String,
+    pub id: String,
+    pub reason: String,
+}
+
+/// A builder with a checked configuration.
+#[async_trait]
+pub trait Builder: Send + Sync {
+    /// Runs the whole life of the build: create, provision, capture, undo.
+    async fn run(&self, context: RunContext) -> BuildOutcome;
+}

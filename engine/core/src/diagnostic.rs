@@ -1,0 +1,278 @@
+//! Findings about what a person wrote: severity, code, place, and what to do. Parsing and planning collect them and go
+//! on, so that all problems are shown at once.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::source::Span;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+    Note,
+}
+
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+/// One finding. `code` is stable (`template/unknown-key`) and documented; `summary` is one sentence without a final
+/// full stop; `detail` says why; `help` says what to do now.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    pub code: String,
+    pub summary: String,
+    pub detail: String,
+    pub help: Option<String>,
+    pub span: Option<Span>,
+    /// Other places that belong to the finding, such as the variable that a value came from.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Diagnostic {
+    pub fn error(code: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, summary)
+    }
+
+    pub fn warning(code: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, summary)
+    }
+
+    pub fn note(code: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self::new(Severity::Note, code, summary)
+    }
+
+    fn new(severity: Severity, code: impl Into<String>, summary: impl Into<String>) -> Self {
+        Self {
+            severity,
+            code: code.into(),
+            summary: summary.into(),
+            detail: String::new(),
+            help: None,
+            span: None,
+            related: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        self.span = Some(span.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    #[must_use]
+    pub fn related(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.related.push((span.clone(), label.into()));
+        self
+    }
+
+    /// The machine-readable form, one object: `type`, `severity`, `code`, `summary`, `detail`, `help`, `file`, `line`,
+    /// `column`, `end_line`, `end_column`; places are null where the finding has none.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (start, end) = (self.span.as_ref().map(Span::start), self.span.as_ref().map(Span::end));
+        json!({
+            "type": "diagnostic",
+            "severity": self.severity.as_str(),
+            "code": self.code,
+            "summary": self.summary,
+            "detail": self.detail,
+            "help": self.help,
+            "file": self.span.as_ref().map(|s| s.file().name()),
+            "line": start.map(|p| p.line),
+            "column": start.map(|p| p.column),
+            "end_line": end.map(|p| p.line),
+            "end_column": end.map(|p| p.column),
+        })
+    }
+
+    /// The form for a person, without colour:
+    ///
+    /// ```text
+    /// Error: unknown key "vm_sise" [azure/unknown-option]
+    ///   --> web.json:12:9
+    ///    |
+    /// 12 |         "vm_sise": "Standard_B1s",
+    ///    |         ^^^^^^^^^
+    ///   why it is wrong
+    ///   help: did you mean "vm_size"?
+    /// ```
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let title = match self.severity {
+            Severity::Error => "Error",
+            Severity::Warning => "Warning",
+            Severity::Note => "Note",
+        };
+        let _ = writeln!(out, "{title}: {} [{}]", self.summary, self.code);
+        if let Some(span) = &self.span {
+            snippet(&mut out, span, None);
+        }
+        for line in self.detail.lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+        for (span, label) in &self.related {
+            snippet(&mut out, span, Some(label));
+        }
+        if let Some(help) = &self.help {
+            for (i, line) in help.lines().enumerate() {
+                let _ = writeln!(out, "  {}{line}", if i == 0 { "help: " } else { "      " });
+            }
+        }
+        out
+    }
+}
+
+/// Lines longer than this are cut around the place, so that a minified template stays readable.
+const SHOWN_WIDTH: usize = 120;
+
+fn snippet(out: &mut String, span: &Span, label: Option<&str>) {
+    let (start, end) = (span.start(), span.end());
+    let file = span.file();
+    let gutter = start.line.to_string().len();
+    let _ = writeln!(out, "{:gutter$}--> {}:{}:{}", " ", file.name(), start.line, start.column);
+    let line: Vec<char> =
+        file.line(start.line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let marked = if end.line == start.line {
+        end.column.saturating_sub(start.column)
+    } else {
+        line.len() + 1 - start.column.min(line.len())
+    };
+    let from = if line.len() > SHOWN_WIDTH { (start.column - 1).saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
+    let shown: String = line.iter().skip(from).take(SHOWN_WIDTH).collect();
+    let offset = start.column - 1 - from;
+    let marks = marked
+        .clamp(1, SHOWN_WIDTH.saturating_sub(offset).max(1))
+        .min(line.len().saturating_sub(start.column - 1).max(1));
+    let _ = writeln!(out, "{:gutter$} |", " ");
+    let _ = writeln!(out, "{} | {}", start.line, shown.trim_end());
+    let _ = writeln!(
+        out,
+        "{:gutter$} | {:offset$}{}{}",
+        " ",
+        "",
+        "^".repeat(marks),
+        label.map(|l| format!(" {l}")).unwrap_or_default()
+    );
+}
+
+/// A collection of findings.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    pub fn extend(&mut self, other: Diagnostics) {
+        self.0.extend(other.0);
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// Sorted by file and position, those without a place last; the same finding is kept once.
+    pub fn sorted(mut self) -> Self {
+        let key = |d: &Diagnostic| {
+            d.span
+                .as_ref()
+                .map_or((true, String::new(), 0), |s| (false, s.file().name().to_owned(), s.range().start))
+        };
+        self.0.sort_by_key(key);
+        self.0.dedup_by(|a, b| {
+            a.code == b.code && a.summary == b.summary && a.detail == b.detail && a.span == b.span
+        });
+        self
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(d: Diagnostic) -> Self {
+        Self(vec![d])
+    }
+}
+
+/// The nearest of the known names, if one is near enough to be a slip of the pen.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match name.chars().count() {
+        0..=3 => 1,
+        4..=7 => 2,
+        _ => 3,
+    };
+    let lower = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, k)| k)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SourceFile;
+
+    #[test]
+    fn a_finding_shows_its_line_and_what_to_do() {
+        let file = SourceFile::new("web.json", "{\n  \"vm_sise\": 1\n}");
+        let d = Diagnostic::error("azure/unknown-option", "unknown key \"vm_sise\"")
+            .at(&Span::new(&file, 4..13))
+            .help("did you mean \"vm_size\"?");
+        let expected = "Error: unknown key \"vm_sise\" [azure/unknown-option]\n --> web.json:2:3\n  |\n2 |   \"vm_sise\": 1\n  |   ^^^^^^^^^\n  help: did you mean \"vm_size\"?\n";
+        assert_eq!(d.render(), expected);
+    }
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        assert_eq!(nearest("vm_sise", ["location", "vm_size"]), Some("vm_size"));
+        assert_eq!(nearest("zzz", ["location", "vm_size"]), None);
+    }
+}
