@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
-use crate::communicator::Communicator;
+use crate::communicator::{Communicator, CommunicatorError, ConnectError};
 use crate::diagnostic::Diagnostics;
 use crate::event::BuildEvents;
-use crate::journal::JournalStore;
+use crate::journal::{Journal, JournalError};
 use crate::plugin::{Artifact, OnError};
 use crate::secret::Redactor;
 use crate::value::{Node, Text};
@@ -45,18 +45,24 @@ pub struct PrepareContext {
 #[async_trait]
 pub trait Provision: Send + Sync {
     /// `machine` is none for builds without a communicator. Returns when all provisioners are done; on failure the
-    /// error-cleanup provisioner has run already.
+    /// error-cleanup provisioner has run already, unless `-on-error` is `abort`, or `ask` and the answer is still
+    /// open. Watches the cancellation itself: it must not be dropped before it returns, so that the running plugin
+    /// gets its time to stop. Builders call it by [`crate::saga::Saga::provision`].
     async fn provision(
         &self,
         machine: Option<Arc<dyn Communicator>>,
         data: BuildData,
     ) -> Result<(), ProvisionError>;
+
+    /// Runs the error-cleanup provisioner, if there is one; for `-on-error=ask` after the answer.
+    async fn error_cleanup(&self, _machine: Option<Arc<dyn Communicator>>, _data: BuildData) {}
 }
 
 /// Asks the person at the terminal; refuses where there is none.
 #[async_trait]
 pub trait Prompt: Send + Sync {
-    /// Returns one of the choices, or none when there is nobody to ask.
+    /// Returns one of the choices, or none when there is nobody to ask. Without choices it waits for the enter key
+    /// and returns a blank.
     async fn choose(&self, question: &str, choices: &[char]) -> Option<char>;
 }
 
@@ -73,7 +79,7 @@ pub enum ProvisionError {
 pub struct RunContext {
     pub events: BuildEvents,
     /// Where intents and results are recorded.
-    pub journal: Arc<dyn JournalStore>,
+    pub journal: Journal,
     pub provision: Arc<dyn Provision>,
     pub prompt: Arc<dyn Prompt>,
     /// First level: stop forward work and undo.
@@ -96,6 +102,39 @@ pub enum BuildError {
     Cancelled,
 }
 
+impl From<JournalError> for BuildError {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<ProvisionError> for BuildError {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::Failed(message) => Self::Failed(message),
+            ProvisionError::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<CommunicatorError> for BuildError {
+    fn from(error: CommunicatorError) -> Self {
+        match error {
+            CommunicatorError::Cancelled => Self::Cancelled,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<ConnectError> for BuildError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Cancelled => Self::Cancelled,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 /// What is left of a build when the builder returns.
 #[derive(Debug)]
 pub struct BuildOutcome {
@@ -114,6 +153,12 @@ pub struct Remains {
 /// A builder with a checked configuration.
 #[async_trait]
 pub trait Builder: Send + Sync {
+    /// What `cleanup` has to know to find the resources again when this process is dead: subscription, tenant, client
+    /// id, metadata host, …; no secrets. Stands in the header of the journal.
+    fn target(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
+    }
+
     /// Runs the whole life of the build: create, provision, capture, undo.
     async fn run(&self, context: RunContext) -> BuildOutcome;
 }

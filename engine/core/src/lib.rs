@@ -15,6 +15,7 @@ pub mod event;
 pub mod journal;
 pub mod plan;
 pub mod plugin;
+pub mod saga;
 pub mod secret;
 pub mod source;
 pub mod value;

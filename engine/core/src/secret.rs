@@ -58,6 +58,24 @@ impl Redactor {
         text
     }
 
+    /// Masks every string of a JSON value, names of members included.
+    pub fn redact_json(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => *text = self.redact(text),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
+            serde_json::Value::Object(members) => {
+                *members = std::mem::take(members)
+                    .into_iter()
+                    .map(|(key, mut value)| {
+                        self.redact_json(&mut value);
+                        (self.redact(&key), value)
+                    })
+                    .collect();
+            }
+            _ => {}
+        }
+    }
+
     /// A masker for a stream of chunks.
     pub fn stream(&self) -> StreamRedactor {
         StreamRedactor { redactor: self.clone(), held: Vec::new() }
