@@ -11,13 +11,18 @@
 pub mod builder;
 pub mod communicator;
 pub mod diagnostic;
+pub mod duration;
 pub mod event;
+pub mod ids;
+pub mod interpolate;
 pub mod journal;
 pub mod plan;
 pub mod plugin;
 pub mod saga;
+pub mod schema;
 pub mod secret;
 pub mod source;
+pub mod template;
 pub mod value;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
