@@ -484,7 +484,8 @@ fn check_names(template: &Template, found: &mut Diagnostics) {
     }
     let known: Vec<&str> = template.builders.iter().map(|b| b.raw_name.as_str()).collect();
     let mut check = |name: &str, span: &Span, what: &str| {
-        if known.contains(&name) {
+        // Without builders every name would be wrong, and the missing builders have been told.
+        if known.is_empty() || known.contains(&name) {
             return;
         }
         let help = match nearest(name, known.iter().copied()) {
