@@ -1,0 +1,53 @@
+//! The port to an HTTP client. The host decides which hosts a plugin may talk to, follows redirects itself so that
+//! each of them is decided as well, and bounds sizes; the client of the binary does the talking.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fornax_core::Secret;
+
+/// One request. Header values and body may be secret and must not be logged.
+pub struct HttpRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, Secret)>,
+    pub body: HttpBody,
+    pub timeout: Duration,
+    /// Where the body of a successful (2xx) response goes; in memory otherwise.
+    pub store: Option<PathBuf>,
+    /// A body in memory larger than this is an error.
+    pub limit: usize,
+}
+
+#[derive(Clone)]
+pub enum HttpBody {
+    Empty,
+    Text(Secret),
+    File(PathBuf),
+}
+
+pub struct HttpResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// Empty when it was stored.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no response. The message names no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("no answer from {host} within the time limit")]
+    Timeout { host: String },
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Sends one request. Must not follow redirects, must honour the proxy and trust settings of the engine, and must end
+/// within the request's time limit.
+#[async_trait]
+pub trait HttpClient: Send + Sync {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+}
