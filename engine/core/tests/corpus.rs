@@ -22,15 +22,22 @@ fn corpus(test: &str) -> Option<PathBuf> {
 
 fn lines(path: &Path) -> Vec<Json> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    text.lines().filter(|l| !l.trim().is_empty()).map(|l| serde_json::from_str(l).expect("a line of JSON")).collect()
+    text.lines()
+        .filter(|l| !l.trim().is_empty())
+        .map(|l| serde_json::from_str(l).expect("a line of JSON"))
+        .collect()
 }
 
 /// Compares failures with the listed exceptions.
 fn judge(table: &str, failures: BTreeMap<String, String>) {
-    let listed: Json = serde_json::from_str(include_str!("corpus_exceptions.json")).expect("the exceptions are JSON");
+    let listed: Json =
+        serde_json::from_str(include_str!("corpus_exceptions.json")).expect("the exceptions are JSON");
     let listed = listed[table].as_object().cloned().unwrap_or_default();
-    let unexpected: Vec<String> =
-        failures.iter().filter(|(id, _)| !listed.contains_key(*id)).map(|(id, why)| format!("{id}: {why}")).collect();
+    let unexpected: Vec<String> = failures
+        .iter()
+        .filter(|(id, _)| !listed.contains_key(*id))
+        .map(|(id, why)| format!("{id}: {why}"))
+        .collect();
     assert!(unexpected.is_empty(), "{} cases differ:\n{}", unexpected.len(), unexpected.join("\n"));
     let stale: Vec<&String> = listed.keys().filter(|id| !failures.contains_key(*id)).collect();
     assert!(stale.is_empty(), "listed as exceptions, but they hold: {stale:?}");
@@ -39,11 +46,18 @@ fn judge(table: &str, failures: BTreeMap<String, String>) {
 #[test]
 fn interpolation() {
     let Some(corpus) = corpus("interpolation") else { return };
-    let shared: Json =
-        serde_json::from_str(&std::fs::read_to_string(corpus.join("cases/interpolate_shared.json")).expect("shared")).expect("JSON");
+    let shared: Json = serde_json::from_str(
+        &std::fs::read_to_string(corpus.join("cases/interpolate_shared.json")).expect("shared"),
+    )
+    .expect("JSON");
     let env = |name: &str| Some(shared["env"][name].as_str().unwrap_or_default().to_owned());
     let scope_of = |user: &dyn Fn(&str) -> Option<Text>, template: &str, allow_env: bool, context: &Json| {
-        let data: BuildData = context["data"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), Text::plain(v.as_str().unwrap_or_default()))).collect();
+        let data: BuildData = context["data"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| (k.clone(), Text::plain(v.as_str().unwrap_or_default())))
+            .collect();
         let scope = Scope {
             user,
             strict_user: false,
@@ -78,7 +92,10 @@ fn interpolation() {
             },
         };
         if !holds {
-            failures.insert(case["id"].as_str().unwrap_or_default().to_owned(), format!("{template:?} gives {result:?}, expected {expect}"));
+            failures.insert(
+                case["id"].as_str().unwrap_or_default().to_owned(),
+                format!("{template:?} gives {result:?}, expected {expect}"),
+            );
         }
     }
     judge("interpolate", failures);
@@ -91,7 +108,10 @@ fn references_to_user_variables() {
     for case in lines(&corpus.join("cases/user_ref_scan.jsonl")) {
         let found = interpolate::refers_to_user(case["text"].as_str().expect("a text"));
         if case["expect"]["has_user_reference"] != found {
-            failures.insert(case["id"].as_str().unwrap_or_default().to_owned(), format!("{} gives {found}", case["text"]));
+            failures.insert(
+                case["id"].as_str().unwrap_or_default().to_owned(),
+                format!("{} gives {found}", case["text"]),
+            );
         }
     }
     judge("user_ref_scan", failures);
@@ -99,7 +119,12 @@ fn references_to_user_variables() {
 
 fn options(vars: &Json, dir: &Path) -> PlanOptions {
     PlanOptions {
-        vars: vars.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect(),
+        vars: vars
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+            .collect(),
         var_files: Vec::new(),
         only: Vec::new(),
         except: Vec::new(),
@@ -144,13 +169,21 @@ fn json_templates() {
             }
         }
         // Structure is checked with what parsing finds; "parse" itself does not ask for builders.
-        let errors: Vec<&str> = found.iter().filter(|d| d.severity == fornax_core::Severity::Error).map(|d| d.code.as_str()).collect();
-        let counted = errors.iter().filter(|code| case["op"] != "parse" || **code != "template/no-builders").count();
+        let errors: Vec<&str> = found
+            .iter()
+            .filter(|d| d.severity == fornax_core::Severity::Error)
+            .map(|d| d.code.as_str())
+            .collect();
+        let counted =
+            errors.iter().filter(|code| case["op"] != "parse" || **code != "template/no-builders").count();
         if (counted == 0) != (expect["ok"] == true) {
             why = format!("findings are {errors:?}");
         }
         if !why.is_empty() {
-            failures.insert(case["id"].as_str().unwrap_or_default().to_owned(), format!("{}: {why}", case["fixture"]));
+            failures.insert(
+                case["id"].as_str().unwrap_or_default().to_owned(),
+                format!("{}: {why}", case["fixture"]),
+            );
         }
     }
     judge("json_template", failures);
@@ -164,7 +197,8 @@ fn real_templates_get_packers_verdict() {
     let oracle = lines(&corpus.join("oracle/modern.jsonl"));
     for unit in oracle.iter().filter(|u| u["kind"] == "json") {
         let name = unit["template"].as_str().expect("a path");
-        let bytes = std::fs::read(corpus.join("templates").join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let bytes =
+            std::fs::read(corpus.join("templates").join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         count += 1;
         let (_, found) = template::parse(&SourceFile::new(name, String::from_utf8_lossy(&bytes)));
         let expected = unit["syntax_only"]["rc"] == 0;

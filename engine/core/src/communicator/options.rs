@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::duration::parse_duration;
 use crate::secret::Secret;
+use crate::value::{Node, Text, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommunicatorKind {
@@ -79,4 +82,343 @@ pub struct SshOptions {
     pub proxy: Option<ProxyOptions>,
     pub remote_tunnels: Vec<String>,
     pub local_tunnels: Vec<String>,
+}
+
+/// What a builder changes of the usual values.
+#[derive(Clone, Debug)]
+pub struct SshDefaults {
+    /// Empty: the user has to name it.
+    pub username: String,
+    pub timeout: Duration,
+}
+
+impl Default for SshDefaults {
+    fn default() -> Self {
+        Self { username: String::new(), timeout: Duration::from_secs(300) }
+    }
+}
+
+impl CommunicatorKind {
+    /// Reads `communicator`; absent means SSH. None if it names one that is not there.
+    pub fn from_config(config: &Node, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut reader = Reader { config, found: diagnostics };
+        match reader.text("communicator").map(|t| t.expose()).as_deref() {
+            None | Some("" | "ssh") => Some(Self::Ssh),
+            Some("none") => Some(Self::None),
+            Some("winrm") => {
+                reader.wrong(
+                    "communicator",
+                    "communicator/not-supported-yet",
+                    "the communicator \"winrm\" is not supported yet",
+                    "use \"ssh\", for instance with OpenSSH for Windows",
+                );
+                None
+            }
+            Some(_) => {
+                reader.wrong(
+                    "communicator",
+                    "communicator/unknown",
+                    "this communicator is not known",
+                    "write \"ssh\" or \"none\"",
+                );
+                None
+            }
+        }
+    }
+}
+
+impl SshOptions {
+    /// Every option that [`SshOptions::from_config`] and [`CommunicatorKind::from_config`] read.
+    pub const KEYS: &'static [&'static str] = &[
+        "communicator",
+        "pause_before_connecting",
+        "ssh_host",
+        "ssh_port",
+        "ssh_username",
+        "ssh_password",
+        "ssh_keypair_name",
+        "temporary_key_pair_name",
+        "temporary_key_pair_type",
+        "temporary_key_pair_bits",
+        "ssh_ciphers",
+        "ssh_clear_authorized_keys",
+        "ssh_key_exchange_algorithms",
+        "ssh_private_key_file",
+        "ssh_certificate_file",
+        "ssh_pty",
+        "ssh_timeout",
+        "ssh_wait_timeout",
+        "ssh_agent_auth",
+        "ssh_disable_agent_forwarding",
+        "ssh_handshake_attempts",
+        "ssh_bastion_host",
+        "ssh_bastion_port",
+        "ssh_bastion_agent_auth",
+        "ssh_bastion_username",
+        "ssh_bastion_password",
+        "ssh_bastion_interactive",
+        "ssh_bastion_private_key_file",
+        "ssh_bastion_certificate_file",
+        "ssh_file_transfer_method",
+        "ssh_proxy_host",
+        "ssh_proxy_port",
+        "ssh_proxy_username",
+        "ssh_proxy_password",
+        "ssh_keep_alive_interval",
+        "ssh_read_write_timeout",
+        "ssh_remote_tunnels",
+        "ssh_local_tunnels",
+        "ssh_public_key",
+        "ssh_private_key",
+    ];
+
+    /// Reads the options. None if one of them can't be used; why is among the findings then.
+    pub fn from_config(config: &Node, defaults: &SshDefaults, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let before = diagnostics.iter().filter(|d| d.severity == crate::Severity::Error).count();
+        let mut r = Reader { config, found: diagnostics };
+        for key in [
+            "ssh_bastion_certificate_file",
+            "ssh_certificate_file",
+            "ssh_bastion_interactive",
+            "ssh_remote_tunnels",
+            "ssh_local_tunnels",
+            "ssh_read_write_timeout",
+        ] {
+            if r.is_set(key) {
+                r.wrong(
+                    key,
+                    "ssh/not-supported-yet",
+                    &format!("the option \"{key}\" is not supported yet"),
+                    "remove it",
+                );
+            }
+        }
+        let secret = |text: Option<Text>| text.filter(|t| !t.is_empty()).map(|t| Secret::new(t.expose()));
+        let plain = |text: Option<Text>| text.map(|t| t.expose()).filter(|t| !t.is_empty());
+        let bastion = plain(r.text("ssh_bastion_host")).map(|host| BastionOptions {
+            host,
+            port: r.port("ssh_bastion_port", 22),
+            username: plain(r.text("ssh_bastion_username")).unwrap_or_default(),
+            password: secret(r.text("ssh_bastion_password")),
+            private_key_file: plain(r.text("ssh_bastion_private_key_file"))
+                .or_else(|| plain(r.text("ssh_private_key_file"))),
+            agent_auth: r.flag("ssh_bastion_agent_auth"),
+            interactive: false,
+        });
+        if let Some(bastion) = &bastion
+            && bastion.password.is_none()
+            && bastion.private_key_file.is_none()
+            && !bastion.agent_auth
+        {
+            r.wrong(
+                "ssh_bastion_host",
+                "ssh/bastion-login",
+                "nothing says how to log in to the bastion",
+                "give ssh_bastion_password, ssh_bastion_private_key_file or ssh_bastion_agent_auth",
+            );
+        }
+        let proxy = plain(r.text("ssh_proxy_host")).map(|host| ProxyOptions {
+            host,
+            port: r.port("ssh_proxy_port", 1080),
+            username: plain(r.text("ssh_proxy_username")),
+            password: secret(r.text("ssh_proxy_password")),
+        });
+        if bastion.is_some() && proxy.is_some() {
+            r.wrong(
+                "ssh_proxy_host",
+                "ssh/bastion-and-proxy",
+                "only one of ssh_bastion_host and ssh_proxy_host may be given",
+                "remove one of the two",
+            );
+        }
+        let key_kind = match plain(r.text("temporary_key_pair_type")).as_deref() {
+            None | Some("ed25519") => KeyKind::Ed25519,
+            Some("rsa") => KeyKind::Rsa,
+            Some("ecdsa") => match r.number("temporary_key_pair_bits") {
+                None | Some(256) => KeyKind::EcdsaP256,
+                Some(384) => KeyKind::EcdsaP384,
+                _ => KeyKind::EcdsaP521,
+            },
+            Some(_) => {
+                r.wrong(
+                    "temporary_key_pair_type",
+                    "ssh/key-type",
+                    "this type of key is not known",
+                    "write ed25519, rsa or ecdsa",
+                );
+                KeyKind::Ed25519
+            }
+        };
+        let transfer_method = match plain(r.text("ssh_file_transfer_method")).as_deref() {
+            None | Some("scp") => TransferMethod::Scp,
+            Some("sftp") => TransferMethod::Sftp,
+            Some(_) => {
+                r.wrong(
+                    "ssh_file_transfer_method",
+                    "ssh/transfer-method",
+                    "this transfer method is not known",
+                    "write \"scp\" or \"sftp\"",
+                );
+                TransferMethod::Scp
+            }
+        };
+        let keep_alive = if plain(r.text("ssh_keep_alive_interval")).is_some_and(|t| t.starts_with('-')) {
+            None
+        } else {
+            Some(r.duration("ssh_keep_alive_interval").unwrap_or(Duration::from_secs(5)))
+                .filter(|d| !d.is_zero())
+        };
+        let options = SshOptions {
+            host: plain(r.text("ssh_host")),
+            port: r.port("ssh_port", 22),
+            username: plain(r.text("ssh_username")).unwrap_or_else(|| defaults.username.clone()),
+            password: secret(r.text("ssh_password")),
+            private_key_file: plain(r.text("ssh_private_key_file")),
+            certificate_file: None,
+            key_kind,
+            key_bits: r.number("temporary_key_pair_bits"),
+            timeout: r
+                .duration("ssh_timeout")
+                .or_else(|| r.duration("ssh_wait_timeout"))
+                .unwrap_or(defaults.timeout),
+            handshake_attempts: r.number("ssh_handshake_attempts").filter(|n| *n > 0),
+            pty: r.flag("ssh_pty"),
+            agent_auth: r.flag("ssh_agent_auth"),
+            disable_agent_forwarding: r.flag("ssh_disable_agent_forwarding"),
+            ciphers: r.list("ssh_ciphers"),
+            key_exchange_algorithms: r.list("ssh_key_exchange_algorithms"),
+            transfer_method,
+            keep_alive_interval: keep_alive,
+            read_write_timeout: None,
+            clear_authorized_keys: r.flag("ssh_clear_authorized_keys"),
+            pause_before_connecting: r.duration("pause_before_connecting"),
+            bastion,
+            proxy,
+            remote_tunnels: Vec::new(),
+            local_tunnels: Vec::new(),
+        };
+        let after = diagnostics.iter().filter(|d| d.severity == crate::Severity::Error).count();
+        (after == before).then_some(options)
+    }
+}
+
+/// Reads options with Packer's weak types.
+struct Reader<'a> {
+    config: &'a Node,
+    found: &'a mut Diagnostics,
+}
+
+impl Reader<'_> {
+    fn node(&self, key: &str) -> Option<&Node> {
+        let member = self.config.members().iter().find(|m| m.key.eq_ignore_ascii_case(key))?;
+        Some(&member.value).filter(|n| !matches!(n.value, Value::Null | Value::Unknown))
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        self.node(key).is_some_and(|n| match &n.value {
+            Value::String(text) => !text.is_empty(),
+            Value::Bool(b) => *b,
+            Value::Array(items) => !items.is_empty(),
+            _ => true,
+        })
+    }
+
+    fn wrong(&mut self, key: &str, code: &str, summary: &str, help: &str) {
+        let span = self.node(key).map_or_else(|| self.config.span.clone(), |n| n.span.clone());
+        self.found.push(Diagnostic::error(code, summary).at(&span).help(help));
+    }
+
+    fn text(&mut self, key: &str) -> Option<Text> {
+        let node = self.node(key)?;
+        match &node.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(b) => Some(Text::plain(b.to_string())),
+            Value::Number(n) => Some(Text::plain(n.to_string())),
+            _ => {
+                let kind = node.kind();
+                self.wrong(
+                    key,
+                    "ssh/wrong-type",
+                    &format!("\"{key}\" must be a string, not {kind}"),
+                    "write it as a string",
+                );
+                None
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str) -> Option<u32> {
+        let text = self.text(key)?.expose();
+        let number = text.trim().parse().ok();
+        if number.is_none() && !text.is_empty() {
+            self.wrong(
+                key,
+                "ssh/wrong-type",
+                &format!("\"{key}\" must be a whole number"),
+                "write it like 10",
+            );
+        }
+        number
+    }
+
+    fn port(&mut self, key: &str, default: u16) -> u16 {
+        match self.number(key) {
+            None | Some(0) => default,
+            Some(n) => u16::try_from(n).unwrap_or_else(|_| {
+                self.wrong(
+                    key,
+                    "ssh/port",
+                    &format!("\"{key}\" is {n}, which is no port"),
+                    "ports are numbers from 1 to 65535",
+                );
+                default
+            }),
+        }
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        match self.text(key).map(|t| t.expose().to_ascii_lowercase()).as_deref() {
+            None | Some("" | "false" | "0" | "f") => false,
+            Some("true" | "1" | "t") => true,
+            Some(_) => {
+                self.wrong(
+                    key,
+                    "ssh/wrong-type",
+                    &format!("\"{key}\" must be true or false"),
+                    "write true or false",
+                );
+                false
+            }
+        }
+    }
+
+    fn duration(&mut self, key: &str) -> Option<Duration> {
+        let text = self.text(key)?.expose();
+        if text.is_empty() {
+            return None;
+        }
+        parse_duration(&text)
+            .map_err(|why| {
+                self.wrong(
+                    key,
+                    "ssh/duration",
+                    &format!("\"{key}\": {why}"),
+                    "durations are written as in \"5m\"",
+                )
+            })
+            .ok()
+    }
+
+    fn list(&mut self, key: &str) -> Vec<String> {
+        let items = self
+            .node(key)
+            .map(|n| n.items().iter().filter_map(Node::as_text).map(|t| t.expose()).collect::<Vec<_>>());
+        match items {
+            Some(items) if !items.is_empty() => items,
+            Some(_) => {
+                self.text(key).map(|t| t.expose().split(',').map(str::to_owned).collect()).unwrap_or_default()
+            }
+            None => Vec::new(),
+        }
+    }
 }
