@@ -8,6 +8,7 @@
 //! template text → template → plan → build (saga over the journal → provision → artifact → post-process) → report
 //! ```
 
+pub mod build;
 pub mod builder;
 pub mod communicator;
 pub mod diagnostic;
@@ -18,6 +19,7 @@ pub mod interpolate;
 pub mod journal;
 pub mod plan;
 pub mod plugin;
+pub mod report;
 pub mod saga;
 pub mod schema;
 pub mod secret;

@@ -1,0 +1,166 @@
+//! Checks a build: its builder, and the configuration of each provisioner and post-processor by schema and by the
+//! component itself. Finds every problem of every component at once and creates nothing.
+
+use std::sync::Arc;
+
+use super::{PostProcessor, PreparedBuild, Provisioner};
+use crate::builder::{BuilderFactory, PrepareContext};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, nearest};
+use crate::plan::{BuildPlan, ConfigSource, ProvisionerPlan};
+use crate::plugin::{Extension, ExtensionKind, Finding, PluginCatalog, PluginError};
+use crate::schema;
+use crate::source::Span;
+use crate::value::Node;
+
+/// Checks everything about a build that can be checked without a cloud. None if there are errors.
+pub async fn prepare_build(
+    plan: &BuildPlan,
+    factories: &[Arc<dyn BuilderFactory>],
+    catalog: &dyn PluginCatalog,
+    context: &PrepareContext,
+) -> (Option<PreparedBuild>, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let builder = match factories.iter().find(|factory| factory.type_name() == plan.builder_type) {
+        Some(factory) => {
+            let (config, problems) = plan.config.resolve(None, &[]);
+            let resolved = !problems.has_errors();
+            found.extend(problems);
+            let (builder, problems) = factory.prepare(&config, context);
+            found.extend(problems);
+            builder.filter(|_| resolved)
+        }
+        None => {
+            let known: Vec<&str> = factories.iter().map(|factory| factory.type_name()).collect();
+            found.push(unknown_type("builder", &plan.builder_type, &plan.type_span, known));
+            None
+        }
+    };
+    let mut provisioners = Vec::new();
+    for provisioner in &plan.provisioners {
+        provisioners.extend(self::provisioner(provisioner, catalog, &mut found).await);
+    }
+    let error_cleanup = match &plan.error_cleanup {
+        Some(provisioner) => self::provisioner(provisioner, catalog, &mut found).await,
+        None => None,
+    };
+    let mut post_processors = Vec::new();
+    for sequence in &plan.post_processors {
+        let mut prepared = Vec::new();
+        for plan in sequence {
+            let kind = ExtensionKind::PostProcessor;
+            let extension = find(catalog, kind, &plan.type_name, &plan.type_span, &mut found);
+            if let Some(extension) = extension {
+                check(extension.as_ref(), plan.config.as_ref(), &plan.type_span, &mut found).await;
+                prepared.push(PostProcessor { plan: plan.clone(), extension });
+            }
+        }
+        post_processors.push(prepared);
+    }
+    let prepared = builder.filter(|_| !found.has_errors()).map(|builder| PreparedBuild {
+        name: plan.name.clone(),
+        builder_type: plan.builder_type.clone(),
+        context: context.clone(),
+        builder,
+        provisioners,
+        error_cleanup,
+        post_processors,
+    });
+    (prepared, found)
+}
+
+async fn provisioner(
+    plan: &ProvisionerPlan,
+    catalog: &dyn PluginCatalog,
+    found: &mut Diagnostics,
+) -> Option<Provisioner> {
+    let extension = find(catalog, ExtensionKind::Provisioner, &plan.type_name, &plan.type_span, found)?;
+    check(extension.as_ref(), plan.config.as_ref(), &plan.type_span, found).await;
+    Some(Provisioner { plan: plan.clone(), extension })
+}
+
+fn find(
+    catalog: &dyn PluginCatalog,
+    kind: ExtensionKind,
+    name: &str,
+    span: &Span,
+    found: &mut Diagnostics,
+) -> Option<Arc<dyn Extension>> {
+    let extension = catalog.find(kind, name);
+    if extension.is_none() {
+        let all = catalog.list();
+        let known =
+            all.iter().map(|e| e.info()).filter(|info| info.kind == kind).map(|info| info.name.as_str());
+        found.push(unknown_type(kind.as_str(), name, span, known.collect()));
+    }
+    extension
+}
+
+fn unknown_type(what: &str, name: &str, span: &Span, mut known: Vec<&str>) -> Diagnostic {
+    known.sort_unstable();
+    known.dedup();
+    let there = match known.as_slice() {
+        [] => format!("no {what}s are loaded"),
+        known => format!("there are: {}", known.join(", ")),
+    };
+    let finding =
+        Diagnostic::error(format!("build/unknown-{what}"), format!("unknown {what} type \"{name}\""))
+            .at(span)
+            .detail(there);
+    match (nearest(name, known.iter().copied()), what) {
+        (Some(near), _) => finding.help(format!("did you mean \"{near}\"?")),
+        (None, "builder") => finding,
+        (None, _) => {
+            finding.help(format!("if a plugin provides this {what}, name its folder with --plugin-dir"))
+        }
+    }
+}
+
+/// The configuration by its schema and by the component's own word.
+async fn check(
+    extension: &dyn Extension,
+    source: &dyn ConfigSource,
+    type_span: &Span,
+    found: &mut Diagnostics,
+) {
+    let info = extension.info();
+    let (config, problems) = source.resolve(None, &schema::deferred(&info.schema));
+    let (config, more) = schema::check(&config, &info.schema);
+    let sound = !problems.has_errors() && !more.has_errors();
+    found.extend(problems);
+    found.extend(more);
+    // A component may rely on its schema, so it never sees a configuration that violates it.
+    if !sound {
+        return;
+    }
+    match extension.prepare(&config).await {
+        Ok(prepared) => {
+            for finding in prepared.findings {
+                found.push(from_finding(&config, finding));
+            }
+        }
+        Err(PluginError::Cancelled) => {}
+        Err(error) => found.push(
+            Diagnostic::error(
+                "plugin/check-failed",
+                format!(
+                    "the {} \"{}\" could not check its configuration: {error}",
+                    info.kind.as_str(),
+                    info.name
+                ),
+            )
+            .at(type_span)
+            .detail(format!("plugin {} {} ({})", info.plugin_name, info.plugin_version, info.origin)),
+        ),
+    }
+}
+
+fn from_finding(config: &Node, finding: Finding) -> Diagnostic {
+    let code = if finding.code.is_empty() { "plugin/configuration".to_owned() } else { finding.code };
+    let place = config.nearest_at(&finding.path);
+    let new = match finding.severity {
+        Severity::Error => Diagnostic::error,
+        Severity::Warning => Diagnostic::warning,
+        Severity::Note => Diagnostic::note,
+    };
+    new(code, finding.summary).at(&place.span).detail(finding.detail)
+}
