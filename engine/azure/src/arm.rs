@@ -99,7 +99,10 @@ impl Arm {
         cancel: CancellationToken,
     ) -> Self {
         let correlation_id = uuid::Uuid::new_v4().to_string();
-        Self { shared: Arc::new(Shared { transport, cloud, tokens, gate, correlation_id, limit, events }), cancel }
+        Self {
+            shared: Arc::new(Shared { transport, cloud, tokens, gate, correlation_id, limit, events }),
+            cancel,
+        }
     }
 
     /// The same client under another cancellation: undo goes on when forward work is cancelled.
@@ -155,7 +158,12 @@ impl Arm {
     }
 
     /// GET, an error unless it succeeds.
-    pub async fn get(&self, path: &str, api_version: &str, what: impl Into<String>) -> Result<Value, ArmError> {
+    pub async fn get(
+        &self,
+        path: &str,
+        api_version: &str,
+        what: impl Into<String>,
+    ) -> Result<Value, ArmError> {
         let call = self.call(Method::GET, path, api_version, what);
         let reply = self.exchange(&call, Instant::now() + self.limit()).await?;
         Ok(reply.ok(&call.what)?.json())
@@ -192,7 +200,8 @@ impl Arm {
                     if let Some(Value::Array(values)) = page.remove("value") {
                         entries.extend(values);
                     }
-                    if let Some(link) = page.get("nextLink").and_then(Value::as_str).filter(|l| !l.is_empty()) {
+                    if let Some(link) = page.get("nextLink").and_then(Value::as_str).filter(|l| !l.is_empty())
+                    {
                         next = Some(self.same_origin(link, what)?);
                     }
                 }
@@ -244,7 +253,10 @@ impl Arm {
                 Err(source) => {
                     tracing::debug!(method = %call.method, path = call.url.path(), error = %source, "no answer");
                     if changes && source.may_have_arrived() {
-                        return Err(ArmError::Unsettled { what: call.what.clone(), reason: source.to_string() });
+                        return Err(ArmError::Unsettled {
+                            what: call.what.clone(),
+                            reason: source.to_string(),
+                        });
                     }
                     let failed = || ArmError::Transport { what: call.what.clone(), source: source.clone() };
                     if !source.can_be_repeated() {
@@ -270,7 +282,8 @@ impl Arm {
                         },
                         429 => {
                             // Refused requests cost no tries: the service says when, the deadline says how long.
-                            let pause = said.unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(100));
+                            let pause =
+                                said.unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(100));
                             shared.gate.close_for(pause);
                             if Instant::now() + pause >= deadline {
                                 return Ok(reply);
@@ -321,7 +334,11 @@ impl Arm {
     }
 
     /// None at the deadline.
-    async fn bounded<T>(&self, work: impl Future<Output = T>, deadline: Instant) -> Result<Option<T>, ArmError> {
+    async fn bounded<T>(
+        &self,
+        work: impl Future<Output = T>,
+        deadline: Instant,
+    ) -> Result<Option<T>, ArmError> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(ArmError::Cancelled),
@@ -332,8 +349,9 @@ impl Arm {
 
     fn request(&self, call: &Call, token: &str) -> Result<http::Request<Bytes>, ArmError> {
         let unusable = |e: http::Error| ArmError::Protocol { what: call.what.clone(), reason: e.to_string() };
-        let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| ArmError::Protocol { what: call.what.clone(), reason: "the token is not a token".into() })?;
+        let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+            ArmError::Protocol { what: call.what.clone(), reason: "the token is not a token".into() }
+        })?;
         authorization.set_sensitive(true);
         let body = call.body.clone().unwrap_or_default();
         let mut request = http::Request::builder()

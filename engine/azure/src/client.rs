@@ -28,7 +28,12 @@ pub type Tags = BTreeMap<String, String>;
 /// Where a machine starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageReference {
-    Marketplace { publisher: String, offer: String, sku: String, version: String },
+    Marketplace {
+        publisher: String,
+        offer: String,
+        sku: String,
+        version: String,
+    },
     /// The id of a managed image.
     Managed(String),
 }
@@ -96,7 +101,12 @@ impl Compute {
         Self { endpoint, subscription: subscription.to_owned() }
     }
 
-    pub async fn create_machine(&self, group: &str, name: &str, spec: &MachineSpec) -> Result<Call, ArmError> {
+    pub async fn create_machine(
+        &self,
+        group: &str,
+        name: &str,
+        spec: &MachineSpec,
+    ) -> Result<Call, ArmError> {
         let what = format!("creating virtual machine \"{name}\"");
         let model = machine(spec);
         let sub = self.subscription.as_str();
@@ -105,9 +115,16 @@ impl Compute {
                 c.virtual_machines_client().create_or_update(group, name, model, sub).send()
             })
             .await?;
-        let mut body: Value = call.body.as_deref().map(serde_json::from_slice).transpose().map_err(|e| {
-            ArmError::Protocol { what, reason: format!("the request can't be put together: {e}") }
-        })?.unwrap_or_default();
+        let mut body: Value = call
+            .body
+            .as_deref()
+            .map(serde_json::from_slice)
+            .transpose()
+            .map_err(|e| ArmError::Protocol {
+                what,
+                reason: format!("the request can't be put together: {e}"),
+            })?
+            .unwrap_or_default();
         finish_machine(&mut body, spec);
         call.body = Some(Bytes::from(body.to_string()));
         Ok(call)
@@ -214,8 +231,8 @@ impl Compute {
         build(client).await.map_err(|e| protocol(e.to_string()))?;
         let request = kept.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let request = request.ok_or_else(|| protocol("the SDK made no request".into()))?;
-        let method = Method::from_bytes(request.method().as_ref().as_bytes())
-            .map_err(|e| protocol(e.to_string()))?;
+        let method =
+            Method::from_bytes(request.method().as_ref().as_bytes()).map_err(|e| protocol(e.to_string()))?;
         let body = match request.body() {
             azure_core::Body::Bytes(bytes) if bytes.is_empty() => None,
             azure_core::Body::Bytes(bytes) => Some(bytes.clone()),
@@ -233,7 +250,10 @@ struct Keeper(Mutex<Option<azure_core::Request>>);
 
 #[async_trait]
 impl azure_core::HttpClient for Keeper {
-    async fn execute_request(&self, request: &azure_core::Request) -> azure_core::Result<azure_core::Response> {
+    async fn execute_request(
+        &self,
+        request: &azure_core::Request,
+    ) -> azure_core::Result<azure_core::Response> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
         Ok(azure_core::Response::new(
             azure_core::StatusCode::Ok,
@@ -504,7 +524,8 @@ mod tests {
         spec.custom_data = Some(Secret::new("Y2FuYXJ5"));
         spec.user_data = Some(Secret::new("dXNlcg=="));
         spec.identities = vec!["/id1".into()];
-        spec.plan = Some(Plan { name: "n".into(), product: "o".into(), publisher: "p".into(), promotion_code: None });
+        spec.plan =
+            Some(Plan { name: "n".into(), product: "o".into(), publisher: "p".into(), promotion_code: None });
         spec.image = ImageReference::Managed("/image".into());
         let call = compute().create_machine("g", "vm", &spec).await.unwrap();
         let body: Value = serde_json::from_slice(call.body.as_deref().unwrap()).unwrap();

@@ -41,7 +41,9 @@ impl NamedCloud {
     /// The names that Packer's users write, compared without case.
     pub fn parse(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
-            "public" | "publiccloud" | "azurepublic" | "azurepubliccloud" | "azurecloud" => Some(Self::Public),
+            "public" | "publiccloud" | "azurepublic" | "azurepubliccloud" | "azurecloud" => {
+                Some(Self::Public)
+            }
             "usgovernment" | "usgovernmentcloud" | "azureusgovernment" | "azureusgovernmentcloud" => {
                 Some(Self::UsGovernment)
             }
@@ -97,10 +99,14 @@ pub enum CloudError {
          loopback addresses)"
     )]
     Insecure { host: String },
-    #[error("the cloud's description at {url} can't be read: {source}; check metadata_host (or ARM_METADATA_URL) and, \
-             for a certificate of your own authority, SSL_CERT_FILE")]
+    #[error(
+        "the cloud's description at {url} can't be read: {source}; check metadata_host (or ARM_METADATA_URL) and, \
+             for a certificate of your own authority, SSL_CERT_FILE"
+    )]
     Unreachable { url: String, source: TransportError },
-    #[error("the cloud's description at {url} can't be used: {reason}; check metadata_host (or ARM_METADATA_URL)")]
+    #[error(
+        "the cloud's description at {url} can't be used: {reason}; check metadata_host (or ARM_METADATA_URL)"
+    )]
     Unusable { url: String, reason: String },
 }
 
@@ -248,9 +254,12 @@ mod tests {
         assert_eq!((cloud.name.as_str(), cloud.scope.as_str()), ("X", "https://arm.example/.default"));
         assert_eq!(cloud.storage_suffix, "s.example");
 
-        for (status, body) in [(404, ""), (200, "[]"), (200, "<html>"), (200, r#"{"resourceManager":"http://a.b"}"#)] {
+        for (status, body) in
+            [(404, ""), (200, "[]"), (200, "<html>"), (200, r#"{"resourceManager":"http://a.b"}"#)]
+        {
             let script = Script::new().on("GET /metadata/endpoints", [(status, body)]);
-            let error = discover(&script, "https://arm.example", &CancellationToken::new()).await.unwrap_err();
+            let error =
+                discover(&script, "https://arm.example", &CancellationToken::new()).await.unwrap_err();
             assert!(error.to_string().contains("metadata_host"), "{error}");
         }
     }

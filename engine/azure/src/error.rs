@@ -99,7 +99,9 @@ impl ServiceError {
         }
         if detail.message.is_empty() && detail.details.is_empty() {
             detail.message = match state {
-                "Canceled" => "The operation was cancelled by somebody else, or its resource was deleted.".into(),
+                "Canceled" => {
+                    "The operation was cancelled by somebody else, or its resource was deleted.".into()
+                }
                 _ => "The service gives no reason.".into(),
             };
         }
@@ -189,7 +191,8 @@ impl Detail {
         if let (Some(code), Some(message)) = (tag("Code"), tag("Message")) {
             return Self { code, message, ..Self::default() };
         }
-        static TAGS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?s)<[^>]*>|\s+").expect("a valid pattern"));
+        static TAGS: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new(r"(?s)<[^>]*>|\s+").expect("a valid pattern"));
         let message = TAGS.replace_all(&text, " ").trim().chars().take(MAX_TEXT).collect();
         Self { message, ..Self::default() }
     }
@@ -394,13 +397,18 @@ mod tests {
             (r#"{"error":"invalid_client","error_description":"d"}"#, "invalid_client", "d"),
         ] {
             let error = error(400, body);
-            assert_eq!((error.detail.code.as_str(), error.detail.message.as_str()), (code, message), "{body}");
+            assert_eq!(
+                (error.detail.code.as_str(), error.detail.message.as_str()),
+                (code, message),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn nested_errors_are_shown_and_the_hint_is_that_of_the_cause() {
-        let inner = r#"{\"error\":{\"code\":\"SkuNotAvailable\",\"message\":\"not here\",\"target\":\"vmSize\"}}"#;
+        let inner =
+            r#"{\"error\":{\"code\":\"SkuNotAvailable\",\"message\":\"not here\",\"target\":\"vmSize\"}}"#;
         let body = format!(
             r#"{{"error":{{"code":"DeploymentFailed","message":"outer","details":[{{"code":"Conflict","message":"{inner}"}}],
                "additionalInfo":[{{"type":"PolicyViolation","info":{{"policy":"p"}}}}]}}}}"#
@@ -428,7 +436,10 @@ mod tests {
             r#"{"error":{"code":"AuthorizationFailed","message":"The client 'a' with object id 'o-1' does not have authorization to perform action 'Microsoft.Compute/virtualMachines/write' over scope '/subscriptions/s/resourceGroups/g' or the scope is invalid."}}"#,
         );
         let hint = denied.hint.unwrap();
-        assert!(hint.contains("Microsoft.Compute/virtualMachines/write on /subscriptions/s/resourceGroups/g"), "{hint}");
+        assert!(
+            hint.contains("Microsoft.Compute/virtualMachines/write on /subscriptions/s/resourceGroups/g"),
+            "{hint}"
+        );
         assert!(hint.contains("--assignee-object-id o-1"), "{hint}");
         let terms = error(
             400,

@@ -47,7 +47,10 @@ pub struct Operation {
 enum Progress {
     Finished(Value),
     /// Polled at once first, unless the service wants otherwise.
-    Running { poll: Poll, hint: Option<Duration> },
+    Running {
+        poll: Poll,
+        hint: Option<Duration>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -172,9 +175,7 @@ async fn step(
     deadline: Instant,
     missing: &mut u32,
 ) -> Result<Step, ArmError> {
-    let running = |poll, reply: &Reply| {
-        Ok(Step::Running(Next { poll, hint: retry_after(&reply.headers) }))
-    };
+    let running = |poll, reply: &Reply| Ok(Step::Running(Next { poll, hint: retry_after(&reply.headers) }));
     match poll {
         Poll::Status { url, result } => {
             let reply = arm.exchange(&get(call, url), deadline).await?;
@@ -205,7 +206,9 @@ async fn step(
                 }
                 Word::Absent | Word::Running => {
                     let moved = follow(arm, call, &reply)?.map(|next| match (next, result) {
-                        (Poll::Status { url, result: None }, kept) => Poll::Status { url, result: kept.clone() },
+                        (Poll::Status { url, result: None }, kept) => {
+                            Poll::Status { url, result: kept.clone() }
+                        }
                         // A status answer that only renews `Location` moves the place of the result.
                         (Poll::Result(place), _) => Poll::Status { url: url.clone(), result: Some(place) },
                         (next, _) => next,

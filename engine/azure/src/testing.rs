@@ -38,11 +38,7 @@ pub struct Script {
 
 impl Script {
     pub fn new() -> Self {
-        Self {
-            answers: Mutex::default(),
-            sent: Mutex::default(),
-            began: tokio::time::Instant::now(),
-        }
+        Self { answers: Mutex::default(), sent: Mutex::default(), began: tokio::time::Instant::now() }
     }
 
     fn add(self, line: &str, answers: impl IntoIterator<Item = Answer>) -> Self {

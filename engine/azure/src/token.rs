@@ -39,7 +39,9 @@ pub enum TokenError {
     Cancelled,
     #[error("no token from {host}: {source}")]
     Unreachable { host: String, source: TransportError },
-    #[error("the login as client {client_id} in tenant {tenant_id} was refused: {description}\n  hint: {hint}")]
+    #[error(
+        "the login as client {client_id} in tenant {tenant_id} was refused: {description}\n  hint: {hint}"
+    )]
     Refused { client_id: String, tenant_id: String, code: String, description: String, hint: String },
     #[error("the answer of the token service can't be used: {0}")]
     Unusable(String),
@@ -285,7 +287,9 @@ fn hint(code: &str) -> &'static str {
         "AADSTS500011" | "AADSTS70011" => {
             "this cloud does not know the resource that the token is for; check cloud_environment_name"
         }
-        "AADSTS53003" => "a conditional access policy forbids the login from here; ask the tenant's administrators",
+        "AADSTS53003" => {
+            "a conditional access policy forbids the login from here; ask the tenant's administrators"
+        }
         _ => "check tenant_id, client_id and client_secret",
     }
 }
@@ -326,7 +330,11 @@ mod tests {
         let two = source.get(&cancel).await.unwrap();
         assert_eq!(two.value.expose(), "two");
         source.reject(&one).await;
-        assert_eq!(source.get(&cancel).await.unwrap().value.expose(), "two", "a stale rejection changes nothing");
+        assert_eq!(
+            source.get(&cancel).await.unwrap().value.expose(),
+            "two",
+            "a stale rejection changes nothing"
+        );
         source.reject(&two).await;
         assert_eq!(source.get(&cancel).await.unwrap().value.expose(), "three");
         let sent = script.bodies("POST");

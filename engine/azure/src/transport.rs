@@ -76,7 +76,9 @@ impl ReqwestTransport {
                     .map_err(|e| chain(&e))
             })
             .as_ref()
-            .map_err(|reason| TransportError::Unusable(format!("HTTPS can't be used on this machine: {reason}")))
+            .map_err(|reason| {
+                TransportError::Unusable(format!("HTTPS can't be used on this machine: {reason}"))
+            })
     }
 }
 

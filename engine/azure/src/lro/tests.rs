@@ -114,13 +114,17 @@ async fn every_style_of_operation_is_followed_to_its_end() {
 #[tokio::test(start_paused = true)]
 async fn poll_addresses_may_move_and_keep_their_query() {
     let script = with_token()
-        .on_with("PUT /x", [(201, "azure-asyncoperation: https://management.azure.com/op?t=1&s=a%2Fb", CREATING)])
+        .on_with(
+            "PUT /x",
+            [(201, "azure-asyncoperation: https://management.azure.com/op?t=1&s=a%2Fb", CREATING)],
+        )
         .on_with("GET /op", [(200, "azure-asyncoperation: https://management.azure.com/op2?c=3", BUSY)])
         .on("GET /op2", [(200, DONE)])
         .on("GET /x", [(200, READY)]);
     let (script, result, _) = try_run(script, "PUT").await;
     result.unwrap();
-    let queries: Vec<_> = script.sent().into_iter().filter(|s| s.line.contains("/op")).map(|s| s.query).collect();
+    let queries: Vec<_> =
+        script.sent().into_iter().filter(|s| s.line.contains("/op")).map(|s| s.query).collect();
     assert_eq!(queries, ["t=1&s=a%2Fb", "c=3"]);
 }
 
@@ -168,7 +172,8 @@ async fn failures_carry_the_words_of_the_service() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_that_is_lost_is_replaced_by_the_resource() {
-    let script = with_token().on_with("PUT /x", [(201, AAO, CREATING)]).on("GET /x", [(200, CREATING), (200, READY)]);
+    let script =
+        with_token().on_with("PUT /x", [(201, AAO, CREATING)]).on("GET /x", [(200, CREATING), (200, READY)]);
     let (script, result, _) = try_run(script, "PUT").await;
     assert_eq!(result.unwrap()["name"], "x");
     assert_eq!(script.count("GET /op"), 4);
@@ -182,18 +187,20 @@ async fn a_status_that_is_lost_is_replaced_by_the_resource() {
 async fn waits_obey_the_service_and_never_spin() {
     // Three seconds, then seven, then the last word stays.
     let script = with_token()
-        .on_with("PUT /x", [(201, "azure-asyncoperation: https://management.azure.com/op\nretry-after: 3", CREATING)])
         .on_with(
-            "GET /op",
-            [(200, "retry-after: 7", BUSY), (200, "", BUSY), (200, "", DONE)],
+            "PUT /x",
+            [(201, "azure-asyncoperation: https://management.azure.com/op\nretry-after: 3", CREATING)],
         )
+        .on_with("GET /op", [(200, "retry-after: 7", BUSY), (200, "", BUSY), (200, "", DONE)])
         .on("GET /x", [(200, READY)]);
     let (_, result, took) = try_run(script, "PUT").await;
     result.unwrap();
     assert_eq!(took.as_secs(), 3 + 7 + 7);
 
     // A service that says "at once" for five minutes.
-    let script = with_token().on_with("PUT /x", [(201, AAO, CREATING)]).on_with("GET /op", [(200, "retry-after: 0", BUSY)]);
+    let script = with_token()
+        .on_with("PUT /x", [(201, AAO, CREATING)])
+        .on_with("GET /op", [(200, "retry-after: 0", BUSY)]);
     let (script, result, took) = try_run(script, "PUT").await;
     assert!(matches!(result, Err(ArmError::Timeout { .. })));
     assert!(took >= MINUTES_15 && took < MINUTES_15 + Duration::from_secs(2), "{took:?}");
@@ -209,7 +216,8 @@ async fn waits_obey_the_service_and_never_spin() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_resolved_by_reading() {
-    let ours = r#"{"name":"x","tags":{"fornax-build-id":"b1"},"properties":{"provisioningState":"Succeeded"}}"#;
+    let ours =
+        r#"{"name":"x","tags":{"fornax-build-id":"b1"},"properties":{"provisioningState":"Succeeded"}}"#;
     let foreign = r#"{"name":"x","tags":{"fornax-build-id":"b2"}}"#;
     // It took effect.
     let script = with_token().cut("PUT /x").on("GET /x", [(200, ours)]);
@@ -309,7 +317,8 @@ async fn requests_carry_what_the_service_needs() {
 async fn cancelling_ends_every_wait() {
     for script in [
         with_token().hang("PUT /x"),
-        with_token().on_with("PUT /x", [(201, "retry-after: 100\nlocation: https://management.azure.com/r", "")]),
+        with_token()
+            .on_with("PUT /x", [(201, "retry-after: 100\nlocation: https://management.azure.com/r", "")]),
         with_token().on_with("PUT /x", [(429, "retry-after: 100", "")]),
         with_token().on("PUT /x", [(500, "")]),
     ] {
@@ -331,7 +340,10 @@ async fn cancelling_ends_every_wait() {
 async fn lists_are_read_page_by_page() {
     let script = Arc::new(
         with_token()
-            .on("GET /list", [(200, r#"{"value":[1,2],"nextLink":"https://management.azure.com/more?skip=2"}"#)])
+            .on(
+                "GET /list",
+                [(200, r#"{"value":[1,2],"nextLink":"https://management.azure.com/more?skip=2"}"#)],
+            )
             .on("GET /more", [(200, r#"{"value":[3],"nextLink":""}"#)])
             .on("GET /bare", [(200, "[7]")])
             .on("GET /bad", [(200, r#"{"value":[],"nextLink":"https://evil.example/"}"#)]),
