@@ -27,6 +27,9 @@ pub trait BuilderFactory: Send + Sync {
     fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics);
 }
 
+/// Reads an environment variable; only the composition root touches the real environment.
+pub type ReadEnv = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What a builder may know when it is prepared.
 #[derive(Clone)]
 pub struct PrepareContext {
@@ -37,8 +40,7 @@ pub struct PrepareContext {
     pub debug: bool,
     pub working_dir: std::path::PathBuf,
     pub redactor: Redactor,
-    /// Reads an environment variable; only the composition root touches the real environment.
-    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: ReadEnv,
 }
 
 /// Runs the provisioners of the build on a machine. Given to the builder by the engine.
