@@ -853,4 +853,4 @@ fn check_snapshots(r: &mut Reader, config: &Config) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -270,3 +270,6 @@ impl<'a> Run<'a> {
         artifact::artifact(self, facts, &made)
     }
 }
+
+#[cfg(test)]
+mod tests;

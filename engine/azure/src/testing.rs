@@ -1,5 +1,7 @@
 //! A transport that answers from a script, for the tests of this crate.
 
+pub mod cloud;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
