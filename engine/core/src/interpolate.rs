@@ -1,20 +1,30 @@
 //! Renders `{{ … }}` in texts: Go's text/template as Packer uses it, with Packer's functions. Secrecy is carried
 //! along: a sensitive variable stays a secret part, and a function of it is secret as a whole.
 
-use std::collections::HashMap;
-
 use crate::builder::BuildData;
-use crate::value::Text;
+use crate::value::{Part, Text};
 
+mod data;
+mod format;
 mod functions;
+mod lex;
 mod parse;
+mod walk;
 
+pub use data::Data;
+pub use functions::COMMON_BUILD_KEYS;
 pub use parse::SyntaxError;
+pub use walk::{build_keys, check_syntax, refers_to_user};
 
-use parse::{Block, Expr, Pipe};
+use parse::{Block, Expr, Pipe, Tree};
 
 /// The version of Packer whose templates are understood; what `{{packer_version}}` gives.
 pub const PACKER_VERSION: &str = "1.16.0";
+
+/// Bytes that a text may have while it is rendered; no template needs more.
+const MAX_TEXT: usize = 16 << 20;
+/// How deep named templates may call each other.
+const MAX_CALLS: usize = 50;
 
 /// Why a text could not be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,17 +37,16 @@ pub enum Problem {
     NoVariable { at: usize, name: String },
 }
 
-/// What a value of the template language is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// A field that is not there; prints as `<no value>`.
-    Missing,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(Text),
-    List(Vec<Data>),
-    Map(HashMap<String, Data>),
+impl Problem {
+    /// The same in a text in which the rendered part begins at `offset`.
+    #[must_use]
+    pub fn moved(self, offset: usize) -> Self {
+        match self {
+            Problem::Unknown => Problem::Unknown,
+            Problem::Wrong { at, message } => Problem::Wrong { at: at + offset, message },
+            Problem::NoVariable { at, name } => Problem::NoVariable { at: at + offset, name },
+        }
+    }
 }
 
 /// What `{{build "Key"}}` can see.
@@ -50,6 +59,9 @@ pub enum BuildFacts<'a> {
     Known(&'a BuildData),
 }
 
+/// Reads an environment variable.
+pub type ReadEnv<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// What a text can refer to.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
@@ -57,7 +69,7 @@ pub struct Scope<'a> {
     /// Inside of `variables`, an unknown name is a problem; elsewhere it renders empty.
     pub strict_user: bool,
     /// Reads the environment; none where `env` is not allowed.
-    pub env: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub env: Option<ReadEnv<'a>>,
     pub build: BuildFacts<'a>,
     pub build_name: Option<&'a str>,
     pub build_type: Option<&'a str>,
@@ -73,59 +85,59 @@ pub fn render(source: &str, scope: &Scope<'_>) -> Result<Text, Problem> {
     if !source.contains("{{") {
         return Ok(Text::plain(source));
     }
-    let blocks = parse::parse(source).map_err(|e| Problem::Wrong { at: e.at, message: e.message })?;
+    let tree = parse::parse(source).map_err(|e| Problem::Wrong { at: e.at, message: e.message })?;
     let dot = match scope.dot {
         Some(values) => Data::Map(values.iter().map(|(k, v)| (k.clone(), Data::Text(v.clone()))).collect()),
         None => Data::Missing,
     };
-    let mut machine =
-        Machine { scope, variables: vec![("".into(), dot.clone())], out: Text::default(), budget: 100_000 };
-    machine.run(&blocks, &dot)?;
+    let mut machine = Machine {
+        scope,
+        tree: &tree,
+        variables: vec![("".into(), dot.clone())],
+        out: Text::default(),
+        written: 0,
+        budget: 100_000,
+        calls: 0,
+    };
+    machine.run(&tree.blocks, &dot)?;
     Ok(machine.out)
 }
 
-/// Whether the text calls `user`; a text that does not parse refers to nothing.
-pub fn refers_to_user(source: &str) -> bool {
-    fn in_pipe(pipe: &Pipe) -> bool {
-        pipe.commands.iter().flatten().any(|e| match e {
-            Expr::Function(name) => name == "user",
-            Expr::Paren(pipe, _) => in_pipe(pipe),
-            _ => false,
-        })
-    }
-    fn in_blocks(blocks: &[Block]) -> bool {
-        blocks.iter().any(|b| match b {
-            Block::Text(_) => false,
-            Block::Print { pipe, .. } => in_pipe(pipe),
-            Block::If { arms, otherwise, .. } => {
-                arms.iter().any(|(p, b)| in_pipe(p) || in_blocks(b)) || in_blocks(otherwise)
-            }
-            Block::Range { pipe, body, otherwise, .. } | Block::With { pipe, body, otherwise, .. } => {
-                in_pipe(pipe) || in_blocks(body) || in_blocks(otherwise)
-            }
-        })
-    }
-    parse::parse(source).is_ok_and(|blocks| in_blocks(&blocks))
+/// What follows a block.
+#[derive(PartialEq)]
+enum Flow {
+    Next,
+    Break,
+    Continue,
 }
 
 struct Machine<'a, 's> {
     scope: &'a Scope<'s>,
+    tree: &'a Tree,
     variables: Vec<(String, Data)>,
     out: Text,
+    /// Bytes of `out`.
+    written: usize,
     /// Evaluations left; `range` over ranges must not run for ever.
     budget: u32,
+    /// Named templates that are running.
+    calls: usize,
 }
 
 impl Machine<'_, '_> {
-    fn run(&mut self, blocks: &[Block], dot: &Data) -> Result<(), Problem> {
+    fn run(&mut self, blocks: &[Block], dot: &Data) -> Result<Flow, Problem> {
         for block in blocks {
-            match block {
-                Block::Text(text) => self.out.push_str(text),
+            let flow = match block {
+                Block::Text(text) => {
+                    self.write(&Text::plain(text.as_str()), 0)?;
+                    Flow::Next
+                }
                 Block::Print { pipe, at } => {
                     let value = self.pipe(pipe, dot, *at)?;
                     if pipe.variables.is_empty() {
-                        self.out.push_text(&value.print());
+                        self.write(&value.print(), *at)?;
                     }
+                    Flow::Next
                 }
                 Block::If { arms, otherwise, at } => {
                     let depth = self.variables.len();
@@ -136,23 +148,62 @@ impl Machine<'_, '_> {
                             break;
                         }
                     }
-                    self.run(chosen, dot)?;
+                    let flow = self.run(chosen, dot)?;
                     self.variables.truncate(depth);
+                    flow
                 }
                 Block::With { pipe, body, otherwise, at } => {
                     let depth = self.variables.len();
                     let value = self.pipe(pipe, dot, *at)?;
-                    if value.truth() {
-                        self.run(body, &value)?
-                    } else {
-                        self.run(otherwise, dot)?
-                    }
+                    let flow =
+                        if value.truth() { self.run(body, &value)? } else { self.run(otherwise, dot)? };
                     self.variables.truncate(depth);
+                    flow
                 }
                 Block::Range { pipe, body, otherwise, at } => self.range(pipe, body, otherwise, *at, dot)?,
+                Block::Call { name, pipe, at } => self.call(name, pipe.as_ref(), *at, dot)?,
+                Block::Break => Flow::Break,
+                Block::Continue => Flow::Continue,
+            };
+            if flow != Flow::Next {
+                return Ok(flow);
             }
         }
+        Ok(Flow::Next)
+    }
+
+    fn write(&mut self, text: &Text, at: usize) -> Result<(), Problem> {
+        self.written += length(text);
+        if self.written > MAX_TEXT {
+            return Err(wrong(at, format!("the result is longer than {MAX_TEXT} bytes")));
+        }
+        self.out.push_text(text);
         Ok(())
+    }
+
+    fn spend(&mut self, at: usize) -> Result<(), Problem> {
+        self.budget =
+            self.budget.checked_sub(1).ok_or_else(|| wrong(at, "this template runs too long".to_owned()))?;
+        Ok(())
+    }
+
+    /// A named template sees nothing but its own dot.
+    fn call(&mut self, name: &str, pipe: Option<&Pipe>, at: usize, dot: &Data) -> Result<Flow, Problem> {
+        let tree = self.tree;
+        let Some(blocks) = tree.named.get(name) else {
+            return Err(wrong(at, format!("template {name:?} not defined")));
+        };
+        self.spend(at)?;
+        let dot = pipe.map_or(Ok(Data::Missing), |p| self.pipe(p, dot, at))?;
+        if self.calls >= MAX_CALLS {
+            return Err(wrong(at, format!("templates call each other more than {MAX_CALLS} levels deep")));
+        }
+        self.calls += 1;
+        let outer = std::mem::replace(&mut self.variables, vec![("".into(), dot.clone())]);
+        self.run(blocks, &dot)?;
+        self.variables = outer;
+        self.calls -= 1;
+        Ok(Flow::Next)
     }
 
     fn range(
@@ -162,7 +213,7 @@ impl Machine<'_, '_> {
         otherwise: &[Block],
         at: usize,
         dot: &Data,
-    ) -> Result<(), Problem> {
+    ) -> Result<Flow, Problem> {
         let depth = self.variables.len();
         let bare = Pipe { variables: Vec::new(), ..pipe.clone() };
         let items: Vec<(Data, Data)> = match self.pipe(&bare, dot, at)? {
@@ -181,9 +232,10 @@ impl Machine<'_, '_> {
             other => return Err(wrong(at, format!("range can't iterate over {}", other.print().masked()))),
         };
         if items.is_empty() {
-            self.run(otherwise, dot)?;
+            return self.run(otherwise, dot);
         }
         for (key, item) in items {
+            self.spend(at)?;
             match pipe.variables.as_slice() {
                 [value] => self.variables.push((value.clone(), item.clone())),
                 [index, value] => {
@@ -192,16 +244,23 @@ impl Machine<'_, '_> {
                 }
                 _ => {}
             }
-            self.run(body, &item)?;
+            let flow = self.run(body, &item)?;
             self.variables.truncate(depth);
+            if flow == Flow::Break {
+                break;
+            }
         }
-        Ok(())
+        Ok(Flow::Next)
     }
 
     fn pipe(&mut self, pipe: &Pipe, dot: &Data, at: usize) -> Result<Data, Problem> {
         let mut value = None;
         for command in &pipe.commands {
-            value = Some(self.command(command, value, dot, at)?);
+            let made = self.command(command, value, dot, at)?;
+            if matches!(&made, Data::Text(text) if length(text) > MAX_TEXT) {
+                return Err(wrong(at, format!("a text is longer than {MAX_TEXT} bytes")));
+            }
+            value = Some(made);
         }
         let value = value.unwrap_or(Data::Missing);
         if let [name] = pipe.variables.as_slice() {
@@ -221,11 +280,10 @@ impl Machine<'_, '_> {
         dot: &Data,
         at: usize,
     ) -> Result<Data, Problem> {
-        self.budget =
-            self.budget.checked_sub(1).ok_or_else(|| wrong(at, "this template runs too long".to_owned()))?;
+        self.spend(at)?;
         if let Expr::Function(name) = &command[0] {
             // `and` and `or` stop at the first value that decides.
-            if matches!(name.as_str(), "and" | "or") && command.len() > 1 {
+            if matches!(name.as_str(), "and" | "or") && (command.len() > 1 || piped.is_some()) {
                 let mut value = Data::Missing;
                 for arg in &command[1..] {
                     value = self.operand(arg, dot, at)?;
@@ -270,58 +328,16 @@ impl Machine<'_, '_> {
     }
 }
 
-fn wrong(at: usize, message: String) -> Problem {
-    Problem::Wrong { at, message }
+fn length(text: &Text) -> usize {
+    text.parts()
+        .iter()
+        .map(|part| match part {
+            Part::Plain(text) => text.len(),
+            Part::Secret(secret) => secret.expose().len(),
+        })
+        .sum()
 }
 
-impl Data {
-    fn field(&self, path: &[String]) -> Data {
-        path.iter().fold(self.clone(), |value, name| match value {
-            Data::Map(mut map) => map.remove(name).unwrap_or(Data::Missing),
-            _ => Data::Missing,
-        })
-    }
-
-    fn truth(&self) -> bool {
-        match self {
-            Data::Missing => false,
-            Data::Bool(b) => *b,
-            Data::Int(n) => *n != 0,
-            Data::Float(f) => *f != 0.0,
-            Data::Text(text) => !text.is_empty(),
-            Data::List(items) => !items.is_empty(),
-            Data::Map(map) => !map.is_empty(),
-        }
-    }
-
-    /// As Go's `%v`.
-    pub fn print(&self) -> Text {
-        match self {
-            Data::Missing => Text::plain("<no value>"),
-            Data::Bool(b) => Text::plain(b.to_string()),
-            Data::Int(n) => Text::plain(n.to_string()),
-            Data::Float(f) => Text::plain(f.to_string()),
-            Data::Text(text) => text.clone(),
-            Data::List(items) => {
-                let mut out = Text::plain("[");
-                for (i, item) in items.iter().enumerate() {
-                    out.push_str(if i > 0 { " " } else { "" });
-                    out.push_text(&item.print());
-                }
-                out.push_str("]");
-                out
-            }
-            Data::Map(map) => {
-                let mut pairs: Vec<_> = map.iter().collect();
-                pairs.sort_by_key(|(k, _)| (*k).clone());
-                let mut out = Text::plain("map[");
-                for (i, (key, value)) in pairs.into_iter().enumerate() {
-                    out.push_str(&format!("{}{key}:", if i > 0 { " " } else { "" }));
-                    out.push_text(&value.print());
-                }
-                out.push_str("]");
-                out
-            }
-        }
-    }
+fn wrong(at: usize, message: String) -> Problem {
+    Problem::Wrong { at, message }
 }

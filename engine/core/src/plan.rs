@@ -7,7 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::builder::BuildData;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::plugin::Renderer;
 use crate::source::Span;
 use crate::value::{Node, Text};
@@ -24,6 +24,11 @@ pub trait ConfigSource: Send + Sync {
 
     /// Where the block stands in the template.
     fn span(&self) -> &Span;
+
+    /// The facts of the running build that the texts name (`{{build "Key"}}`), as far as they are written literally.
+    fn build_keys(&self) -> Vec<(String, Span)> {
+        Vec::new()
+    }
 }
 
 /// Everything that a run will do.
@@ -49,6 +54,44 @@ pub struct BuildPlan {
     pub error_cleanup: Option<ProvisionerPlan>,
     /// Each sequence starts from the builder's artifact.
     pub post_processors: Vec<Vec<PostProcessorPlan>>,
+}
+
+impl BuildPlan {
+    /// As output shows it: with the builder's type in front, unless the name is the type.
+    pub fn display_name(&self) -> String {
+        if self.name == self.builder_type {
+            self.name.clone()
+        } else {
+            format!("{}.{}", self.builder_type, self.name)
+        }
+    }
+
+    /// The configurations of all components, the builder's first.
+    pub fn configs(&self) -> impl Iterator<Item = &Arc<dyn ConfigSource>> {
+        let provisioners = self.provisioners.iter().chain(&self.error_cleanup).map(|p| &p.config);
+        let post_processors = self.post_processors.iter().flatten().map(|p| &p.config);
+        std::iter::once(&self.config).chain(provisioners).chain(post_processors)
+    }
+
+    /// Finds facts of the running build that this builder will never offer; `builder_keys` are those beyond the common
+    /// ones ([`crate::builder::BuilderFactory::build_data_keys`]).
+    pub fn check_build_keys(&self, builder_keys: &[&str]) -> Diagnostics {
+        let known: Vec<&str> =
+            crate::interpolate::COMMON_BUILD_KEYS.iter().chain(builder_keys).copied().collect();
+        let mut found = Diagnostics::new();
+        for (key, span) in self.configs().flat_map(|c| c.build_keys()) {
+            if known.contains(&key.as_str()) {
+                continue;
+            }
+            let near = nearest(&key, known.iter().copied()).map(|n| format!("did you mean \"{n}\"? "));
+            found.push(
+                Diagnostic::error("template/unknown-build-key", format!("no build has the fact \"{key}\""))
+                    .at(&span)
+                    .help(format!("{}known are {}", near.unwrap_or_default(), known.join(", "))),
+            );
+        }
+        found
+    }
 }
 
 #[derive(Clone)]

@@ -2,14 +2,18 @@
 //! Every finding points into the template.
 //!
 //! Understood: `type` (also a list), `properties`, `required`, `additionalProperties`, `items`, `enum`, `const`,
-//! `pattern`, `minLength`, `maxLength`, `minimum`, `maximum`, `minItems`, `maxItems`, `deprecated`, and the annotations
-//! `x-duration`, `x-template`, `x-host-path`, `x-host-output`. Other keywords are left to the component's own check.
+//! `pattern`, `minLength`, `maxLength`, `minimum`, `maximum`, `minItems`, `maxItems`, `uniqueItems`, `anyOf`, `oneOf`,
+//! `deprecated`, and the annotations `x-duration`, `x-template`, `x-host-path`, `x-host-output`. Other keywords are left
+//! to the component's own check; `default` is documentation, because a component knows its defaults itself.
 
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::duration::parse_duration;
+use crate::source::Span;
 use crate::value::{Member, Node, Text, Value};
+
+mod constraints;
+mod convert;
 
 /// Converts and checks. The result has the keys as the schema spells them; unknown values are left alone.
 pub fn check(config: &Node, schema: &Json) -> (Node, Diagnostics) {
@@ -61,6 +65,12 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
+/// An object as a whole is pointed at by its first character, not by all of its lines.
+fn start_of(node: &Node) -> Span {
+    let start = node.span.range().start;
+    Span::new(node.span.file(), start..start + 1)
+}
+
 struct Checker {
     found: Diagnostics,
 }
@@ -88,90 +98,7 @@ impl Checker {
             }
             other => other.clone(),
         };
-        Node::new(value, node.span)
-    }
-
-    /// Packer's weak typing: text to number and boolean, anything plain to text, one value to a list of one.
-    fn converted(&mut self, node: &Node, types: &[&str], name: &str) -> Option<Node> {
-        let is = |t: &str| types.contains(&t);
-        let like = |value: Value| Some(Node::new(value, node.span.clone()));
-        if types.is_empty() {
-            return Some(node.clone());
-        }
-        match &node.value {
-            Value::Null if is("null") => return Some(node.clone()),
-            Value::Bool(_) if is("boolean") => return Some(node.clone()),
-            Value::Number(n)
-                if is("number") || (is("integer") && n.as_f64().is_some_and(|f| f.fract() == 0.0)) =>
-            {
-                return Some(node.clone());
-            }
-            Value::String(_) if is("string") => return Some(node.clone()),
-            Value::Array(_) if is("array") => return Some(node.clone()),
-            Value::Object(_) if is("object") => return Some(node.clone()),
-            Value::Bool(b) if is("string") => return like(Value::String(Text::plain(b.to_string()))),
-            Value::Bool(b) if is("integer") || is("number") => {
-                return like(Value::Number(i64::from(*b).into()));
-            }
-            Value::Number(n) if is("string") => return like(Value::String(Text::plain(n.to_string()))),
-            Value::Number(n) if is("boolean") => return like(Value::Bool(n.as_f64() != Some(0.0))),
-            Value::String(text) if is("integer") || is("number") => {
-                let text = text.expose();
-                let number = text.trim().parse::<i64>().map(serde_json::Number::from).ok();
-                let number = number.or_else(|| {
-                    text.trim().parse().ok().filter(|_| is("number")).and_then(serde_json::Number::from_f64)
-                });
-                if let Some(number) = number {
-                    return like(Value::Number(number));
-                }
-            }
-            Value::String(text) if is("boolean") => match text.expose().as_str() {
-                "1" | "t" | "T" | "true" | "TRUE" | "True" => return like(Value::Bool(true)),
-                "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => return like(Value::Bool(false)),
-                _ => {}
-            },
-            Value::String(text) if is("array") => {
-                // A comma separates items, unless the text is secret: then it is one item.
-                let plain = text.expose();
-                let items: Vec<Node> = if text.is_sensitive() {
-                    vec![node.clone()]
-                } else if plain.is_empty() {
-                    Vec::new()
-                } else {
-                    plain
-                        .split(',')
-                        .map(|t| Node::new(Value::String(Text::plain(t)), node.span.clone()))
-                        .collect()
-                };
-                return like(Value::Array(items));
-            }
-            Value::Null => return Some(node.clone()),
-            _ if is("array") => return like(Value::Array(vec![node.clone()])),
-            Value::Array(items)
-                if is("object") && items.len() == 1 && matches!(items[0].value, Value::Object(_)) =>
-            {
-                return Some(items[0].clone());
-            }
-            _ => {}
-        }
-        let wanted: Vec<&str> = types
-            .iter()
-            .map(|t| match *t {
-                "string" => "a string",
-                "integer" => "a whole number",
-                "number" => "a number",
-                "boolean" => "true or false",
-                "array" => "a list",
-                "object" => "an object",
-                other => other,
-            })
-            .collect();
-        self.wrong(
-            node,
-            "wrong-type",
-            format!("\"{name}\" must be {}, not {}", wanted.join(" or "), node.kind()),
-        );
-        None
+        self.alternatives(Node::new(value, node.span), schema, name)
     }
 
     fn object(&mut self, node: &Node, members: &[Member], schema: &Json) -> Value {
@@ -220,87 +147,15 @@ impl Checker {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
             if !out.iter().any(|m| m.key == name && m.value.value != Value::Null) {
                 let about = schema["properties"][name]["description"].as_str().unwrap_or_default();
-                let start = node.span.range().start;
                 self.found.push(
                     Diagnostic::error("config/missing-option", format!("the option \"{name}\" is missing"))
-                        .at(&crate::Span::new(node.span.file(), start..start + 1))
+                        .at(&start_of(node))
                         .detail(about.to_owned())
                         .help(format!("add \"{name}\": ...")),
                 );
             }
         }
         Value::Object(out)
-    }
-
-    fn constraints(&mut self, node: &Node, schema: &Json, name: &str) {
-        let number = |key: &str| schema[key].as_f64();
-        match &node.value {
-            Value::String(text) => {
-                let plain = text.expose();
-                let shown = text.masked();
-                let length = plain.chars().count() as f64;
-                if let Some(allowed) = schema["enum"].as_array()
-                    && !allowed.iter().any(|a| a.as_str() == Some(plain.as_str()))
-                {
-                    let names: Vec<&str> = allowed.iter().filter_map(Json::as_str).collect();
-                    let help = match nearest(&plain, names.iter().copied()).filter(|_| !text.is_sensitive()) {
-                        Some(near) => format!("did you mean \"{near}\"?"),
-                        None => format!("write one of {}", names.join(", ")),
-                    };
-                    self.found.push(
-                        Diagnostic::error("config/unknown-value", format!("\"{name}\" can't be \"{shown}\""))
-                            .at(&node.span)
-                            .help(help),
-                    );
-                }
-                if let Some(wanted) = schema["const"].as_str().filter(|c| *c != plain) {
-                    self.wrong(node, "unknown-value", format!("\"{name}\" must be \"{wanted}\""));
-                }
-                if let Some(pattern) = schema["pattern"].as_str()
-                    && regex::Regex::new(pattern).is_ok_and(|p| !p.is_match(&plain))
-                {
-                    self.wrong(
-                        node,
-                        "pattern",
-                        format!("\"{name}\" is \"{shown}\", which does not match {pattern}"),
-                    );
-                }
-                if number("minLength").is_some_and(|min| length < min) {
-                    self.wrong(node, "length", format!("\"{name}\" is too short"));
-                }
-                if number("maxLength").is_some_and(|max| length > max) {
-                    self.wrong(node, "length", format!("\"{name}\" is too long"));
-                }
-                if schema["x-duration"] == true
-                    && let Err(why) = parse_duration(&plain)
-                {
-                    let why = if text.is_sensitive() { "it is not a duration".to_owned() } else { why };
-                    self.wrong(node, "duration", format!("\"{name}\": {why}"));
-                }
-            }
-            Value::Number(n) => {
-                let n = n.as_f64().unwrap_or_default();
-                if number("minimum").is_some_and(|min| n < min)
-                    || number("maximum").is_some_and(|max| n > max)
-                {
-                    let bounds = match (number("minimum"), number("maximum")) {
-                        (Some(min), Some(max)) => format!("from {min} to {max}"),
-                        (Some(min), None) => format!("{min} or more"),
-                        (_, max) => format!("{} or less", max.unwrap_or_default()),
-                    };
-                    self.wrong(node, "range", format!("\"{name}\" is {n}; it must be {bounds}"));
-                }
-            }
-            Value::Array(items) => {
-                let count = items.len() as f64;
-                if number("minItems").is_some_and(|min| count < min)
-                    || number("maxItems").is_some_and(|max| count > max)
-                {
-                    self.wrong(node, "count", format!("\"{name}\" has {count} items, which is not allowed"));
-                }
-            }
-            _ => {}
-        }
     }
 }
 
@@ -309,7 +164,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::source::{SourceFile, Span};
+    use crate::source::SourceFile;
 
     fn config(members: &[(&str, Value)]) -> Node {
         let file = SourceFile::new("t.json", "{}");
@@ -370,5 +225,47 @@ mod tests {
             ]
         );
         assert_eq!(deferred(&schema()), ["command"]);
+    }
+
+    #[test]
+    fn alternatives_are_tried_in_order() {
+        let value = json!({"type": "object", "properties": {
+            "how": {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}}});
+        let (node, found) = check(&config(&[("how", text("a,b"))]), &value);
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(node.expose_json(), json!({"how": ["a", "b"]}));
+        let groups = json!({"oneOf": [{"required": ["inline"]}, {"required": ["script"]}]});
+        let messages = |members: &[(&str, Value)]| {
+            let (_, found) = check(&config(members), &groups);
+            found.iter().map(|d| d.summary.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(messages(&[]), ["one of \"inline\", \"script\" must be given"]);
+        assert_eq!(
+            messages(&[("inline", text("x")), ("script", text("y"))]),
+            ["only one of \"inline\", \"script\" may be given"]
+        );
+        assert!(messages(&[("script", text("y"))]).is_empty());
+    }
+
+    #[test]
+    fn limits_of_single_values_hold() {
+        let limits = json!({"type": "object", "properties": {
+            "n": {"type": "integer", "enum": [1, 2]}, "c": {"const": "x"}, "flag": {"type": ["boolean", "null"]},
+            "l": {"type": "array", "uniqueItems": true, "maxItems": 2, "items": {"type": "string"}},
+            "s": {"type": "string", "minLength": 2, "maxLength": 3, "pattern": "^[a-z]+$"}}});
+        let found = |key: &str, value: Value| {
+            let (_, found) = check(&config(&[(key, value)]), &limits);
+            found.iter().map(|d| d.code.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("n", text("3")), ["config/unknown-value"]);
+        assert_eq!(found("c", text("y")), ["config/unknown-value"]);
+        assert_eq!(found("l", text("a,b,a")), ["config/count", "config/duplicate-item"]);
+        assert_eq!(found("s", text("A")), ["config/pattern", "config/length"]);
+        assert_eq!(found("s", text("abcd")), ["config/length"]);
+        assert!(found("flag", text("")).is_empty());
+        assert!(found("s", Value::Unknown).is_empty());
+        let secret = Value::String(Text::secret(crate::Secret::new("hunter2")));
+        let (_, told) = check(&config(&[("s", secret)]), &limits);
+        assert!(told.has_errors() && told.iter().all(|d| !d.render().contains("hunter2")), "{told:?}");
     }
 }

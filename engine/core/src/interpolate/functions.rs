@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::tz::TimeZone;
 
-use super::{BuildFacts, Data, PACKER_VERSION, Problem, Scope};
+use super::{BuildFacts, Data, PACKER_VERSION, Problem, Scope, format};
 use crate::secret::Secret;
 use crate::value::Text;
 
@@ -23,20 +23,22 @@ pub const COMMON_BUILD_KEYS: &[&str] = &[
     "SSHPublicKey",
     "SSHPrivateKey",
     "WinRMPassword",
+    "SSHPrivateKeyFile",
+    "SSHAgentAuth",
 ];
 
-struct Call<'a> {
-    name: &'a str,
-    args: Vec<Data>,
+pub(super) struct Call<'a> {
+    pub(super) name: &'a str,
+    pub(super) args: Vec<Data>,
     at: usize,
 }
 
 impl Call<'_> {
-    fn fail(&self, why: impl std::fmt::Display) -> Problem {
+    pub(super) fn fail(&self, why: impl std::fmt::Display) -> Problem {
         Problem::Wrong { at: self.at, message: format!("{}: {why}", self.name) }
     }
 
-    fn count(&self, allowed: std::ops::RangeInclusive<usize>) -> Result<(), Problem> {
+    pub(super) fn count(&self, allowed: std::ops::RangeInclusive<usize>) -> Result<(), Problem> {
         if allowed.contains(&self.args.len()) {
             return Ok(());
         }
@@ -48,7 +50,7 @@ impl Call<'_> {
         Err(self.fail(format!("wrong number of args: want {want}, got {}", self.args.len())))
     }
 
-    fn text(&self, i: usize) -> Result<&Text, Problem> {
+    pub(super) fn text(&self, i: usize) -> Result<&Text, Problem> {
         match self.args.get(i) {
             Some(Data::Text(text)) => Ok(text),
             Some(other) => Err(self.fail(format!("expected string; found {}", other.print().masked()))),
@@ -56,7 +58,7 @@ impl Call<'_> {
         }
     }
 
-    fn int(&self, i: usize) -> Result<i64, Problem> {
+    pub(super) fn int(&self, i: usize) -> Result<i64, Problem> {
         match self.args.get(i) {
             Some(Data::Int(n)) => Ok(*n),
             Some(other) => Err(self.fail(format!("expected integer; found {}", other.print().masked()))),
@@ -65,7 +67,7 @@ impl Call<'_> {
     }
 
     /// A result made of the arguments: secret if one of them is.
-    fn made(&self, result: String) -> Data {
+    pub(super) fn made(&self, result: String) -> Data {
         let secret = self.args.iter().any(|a| matches!(a, Data::Text(t) if t.is_sensitive()));
         Data::Text(if secret { Text::secret(Secret::new(result)) } else { Text::plain(result) })
     }
@@ -101,7 +103,7 @@ pub fn call(name: &str, args: Vec<Data>, scope: &Scope<'_>, at: usize) -> Result
             let time = scope.start_time.to_zoned(TimeZone::UTC);
             match call.args.is_empty() {
                 true => plain(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-                false => plain(go_time(&time, &call.text(0)?.expose())),
+                false => plain(format::go_time(&time, &call.text(0)?.expose())),
             }
         }
         "strftime" => {
@@ -133,16 +135,12 @@ pub fn call(name: &str, args: Vec<Data>, scope: &Scope<'_>, at: usize) -> Result
         "replace" => {
             call.count(4..=4)?;
             let (old, new, n, text) = (call.text(0)?.expose(), call.text(1)?.expose(), call.int(2)?, call.text(3)?.expose());
-            let result = match usize::try_from(n) {
-                Ok(n) => text.replacen(&old, &new, n),
-                Err(_) => text.replace(&old, &new),
-            };
-            Ok(call.made(result))
+            replaced(&call, &text, &old, &new, usize::try_from(n).unwrap_or(usize::MAX))
         }
         "replace_all" => {
             call.count(3..=3)?;
             let (old, new, text) = (call.text(0)?.expose(), call.text(1)?.expose(), call.text(2)?.expose());
-            Ok(call.made(text.replace(&old, &new)))
+            replaced(&call, &text, &old, &new, usize::MAX)
         }
         "upper" | "lower" => {
             call.count(1..=1)?;
@@ -161,6 +159,14 @@ pub fn call(name: &str, args: Vec<Data>, scope: &Scope<'_>, at: usize) -> Result
     }
 }
 
+fn replaced(call: &Call<'_>, text: &str, old: &str, new: &str, n: usize) -> Result<Data, Problem> {
+    let count = text.matches(old).take(n).count();
+    if count.saturating_mul(new.len()).saturating_add(text.len()) > super::MAX_TEXT {
+        return Err(call.fail("the result is too long"));
+    }
+    Ok(call.made(text.replacen(old, new, n)))
+}
+
 fn build(call: &Call<'_>, scope: &Scope<'_>) -> Result<Data, Problem> {
     call.count(1..=1)?;
     let key = call.text(0)?.expose();
@@ -171,7 +177,15 @@ fn build(call: &Call<'_>, scope: &Scope<'_>) -> Result<Data, Problem> {
         BuildFacts::Pending => Err(Problem::Unknown),
         BuildFacts::Known(data) => match data.get(&key) {
             Some(text) => Ok(Data::Text(text.clone())),
-            None if COMMON_BUILD_KEYS.contains(&key.as_str()) => Ok(Data::Text(Text::default())),
+            None if COMMON_BUILD_KEYS.contains(&key.as_str()) => {
+                Ok(Data::Text(Text::plain(match key.as_str() {
+                    "ID" => "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER",
+                    "PackerHTTPIP" => "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
+                    "PackerHTTPPort" => "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
+                    "PackerHTTPAddr" => "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
+                    _ => "",
+                })))
+            }
             None => {
                 let known: Vec<&str> = data.keys().map(String::as_str).collect();
                 Err(call.fail(format!("this build has no {key:?}; known are {}", known.join(", "))))
@@ -221,7 +235,7 @@ fn builtin(call: &Call<'_>) -> Result<Data, Problem> {
             out.push_str(if call.name == "println" { "\n" } else { "" });
             Ok(Data::Text(out))
         }
-        "printf" => printf(call),
+        "printf" => format::printf(call),
         "html" => Ok(call.made(
             joined(call)
                 .replace('&', "&amp;")
@@ -358,153 +372,4 @@ fn compare(call: &Call<'_>) -> Result<Data, Problem> {
         };
     }
     Ok(Data::Bool(any))
-}
-
-/// Go's verbs that make sense for the values of templates.
-fn printf(call: &Call<'_>) -> Result<Data, Problem> {
-    let format = call.text(0)?.expose();
-    let mut args = call.args[1..].iter();
-    let mut out = String::new();
-    let mut chars = format.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut flags = String::new();
-        while let Some(f) = chars.next_if(|c| "+-# 0".contains(*c)) {
-            flags.push(f);
-        }
-        let mut digits = || {
-            let mut text = String::new();
-            while let Some(d) = chars.next_if(char::is_ascii_digit) {
-                text.push(d);
-            }
-            text.parse::<usize>().ok()
-        };
-        let width = digits().unwrap_or(0).min(10_000);
-        let precision = chars.next_if_eq(&'.').map(|_| {
-            let mut text = String::new();
-            while let Some(d) = chars.next_if(char::is_ascii_digit) {
-                text.push(d);
-            }
-            text.parse::<usize>().unwrap_or(0).min(1_000)
-        });
-        let Some(verb) = chars.next() else {
-            out.push_str("%!(NOVERB)");
-            break;
-        };
-        if verb == '%' {
-            out.push('%');
-            continue;
-        }
-        let Some(arg) = args.next() else {
-            out.push_str(&format!("%!{verb}(MISSING)"));
-            continue;
-        };
-        let text = arg.print().expose();
-        let body = match (verb, arg) {
-            ('v' | 's', Data::Text(_)) | ('v', _) => {
-                precision.map_or(text.clone(), |p| text.chars().take(p).collect())
-            }
-            ('q', Data::Text(_)) => format!("{text:?}"),
-            ('d', Data::Int(n)) => {
-                if flags.contains('+') && *n >= 0 {
-                    format!("+{n}")
-                } else {
-                    n.to_string()
-                }
-            }
-            ('x', Data::Int(n)) => format!("{n:x}"),
-            ('X', Data::Int(n)) => format!("{n:X}"),
-            ('o', Data::Int(n)) => format!("{n:o}"),
-            ('b', Data::Int(n)) => format!("{n:b}"),
-            ('c', Data::Int(n)) => {
-                u32::try_from(*n).ok().and_then(char::from_u32).map(String::from).unwrap_or_default()
-            }
-            ('x', Data::Text(_)) => text.bytes().map(|b| format!("{b:02x}")).collect(),
-            ('f' | 'F', Data::Float(f)) => format!("{f:.*}", precision.unwrap_or(6)),
-            ('g', Data::Float(f)) => f.to_string(),
-            ('e', Data::Float(f)) => format!("{f:.*e}", precision.unwrap_or(6)),
-            ('t', Data::Bool(b)) => b.to_string(),
-            _ => {
-                let kind = match arg {
-                    Data::Int(_) => "int",
-                    Data::Float(_) => "float64",
-                    Data::Bool(_) => "bool",
-                    Data::Text(_) => "string",
-                    _ => "<nil>",
-                };
-                format!("%!{verb}({kind}={text})")
-            }
-        };
-        let fill = width.saturating_sub(body.chars().count());
-        let numeric = matches!(arg, Data::Int(_) | Data::Float(_));
-        if flags.contains('-') {
-            out.push_str(&body);
-            out.push_str(&" ".repeat(fill));
-        } else if flags.contains('0') && numeric {
-            let (sign, digits) = body.split_at(usize::from(body.starts_with(['-', '+'])));
-            out.push_str(sign);
-            out.push_str(&"0".repeat(fill));
-            out.push_str(digits);
-        } else {
-            out.push_str(&" ".repeat(fill));
-            out.push_str(&body);
-        }
-    }
-    Ok(call.made(out))
-}
-
-/// A time in a layout of Go, which is an example of how the moment 2006-01-02 15:04:05 would be written.
-fn go_time(time: &jiff::Zoned, layout: &str) -> String {
-    const PARTS: &[(&str, &str)] = &[
-        ("2006", "%Y"),
-        ("January", "%B"),
-        ("Monday", "%A"),
-        ("-07:00", "%:z"),
-        ("Z07:00", "Z"),
-        ("-0700", "%z"),
-        ("Z0700", "Z"),
-        (".000000000", ".%9f"),
-        (".000000", ".%6f"),
-        (".000", ".%3f"),
-        ("002", "%j"),
-        ("Jan", "%b"),
-        ("Mon", "%a"),
-        ("MST", "UTC"),
-        ("01", "%m"),
-        ("02", "%d"),
-        ("03", "%I"),
-        ("04", "%M"),
-        ("05", "%S"),
-        ("06", "%y"),
-        ("15", "%H"),
-        ("PM", "%p"),
-        ("pm", "%P"),
-        ("_2", "%e"),
-        ("1", "%-m"),
-        ("2", "%-d"),
-        ("3", "%-I"),
-        ("4", "%-M"),
-        ("5", "%-S"),
-    ];
-    let mut format = String::new();
-    let mut rest = layout;
-    while let Some(c) = rest.chars().next() {
-        match PARTS.iter().find(|(go, _)| rest.starts_with(go)) {
-            Some((go, directive)) => {
-                format.push_str(directive);
-                rest = &rest[go.len()..];
-            }
-            None => {
-                format.push(c);
-                if c == '%' {
-                    format.push('%');
-                }
-                rest = &rest[c.len_utf8()..];
-            }
-        }
-    }
-    time.strftime(&format).to_string()
 }

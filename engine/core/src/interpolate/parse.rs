@@ -1,5 +1,9 @@
 //! Parses the template language of `{{ … }}` (Go's text/template, as Packer uses it) into a tree.
 
+use std::collections::HashMap;
+
+use super::lex::{Lexed, Piece, Token, split};
+
 /// Where in the text something is wrong (byte offset), and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
@@ -32,6 +36,21 @@ pub enum Block {
         otherwise: Vec<Block>,
         at: usize,
     },
+    /// `{{template "name" pipe}}`
+    Call {
+        name: String,
+        pipe: Option<Pipe>,
+        at: usize,
+    },
+    Break,
+    Continue,
+}
+
+/// A text and the named templates in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tree {
+    pub blocks: Vec<Block>,
+    pub named: HashMap<String, Vec<Block>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -58,269 +77,41 @@ pub enum Expr {
     Paren(Box<Pipe>, Vec<String>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Open,
-    Close,
-    Pipe,
-    Comma,
-    Assign,
-    Declare,
-    Word(String),
-    Field(String),
-    Variable(String),
-    Str(String),
-    Char(i64),
-    Number(String),
-}
-
-enum Piece {
-    Text(String),
-    Action { at: usize, tokens: Vec<(Token, usize, bool)> },
-}
-
 /// Parses a whole text.
-pub fn parse(source: &str) -> Result<Vec<Block>, SyntaxError> {
+pub fn parse(source: &str) -> Result<Tree, SyntaxError> {
     let pieces = split(source)?;
-    let mut parser = Parser { pieces: pieces.into_iter().collect(), at: 0 };
+    let mut parser = Parser { pieces: pieces.into_iter().collect(), named: HashMap::new(), loops: 0 };
     let (blocks, end) = parser.blocks(0)?;
     match end {
-        End::Text => Ok(blocks),
-        End::End(at) => Err(error(at, "unexpected {{end}}")),
-        End::Else(at, _) => Err(error(at, "unexpected {{else}}")),
+        Stop::Eof => Ok(Tree { blocks, named: parser.named }),
+        Stop::End(at) => Err(error(at, "unexpected {{end}}")),
+        Stop::Else(at, _) => Err(error(at, "unexpected {{else}}")),
     }
 }
 
-fn error(at: usize, message: impl Into<String>) -> SyntaxError {
+pub(super) fn error(at: usize, message: impl Into<String>) -> SyntaxError {
     SyntaxError { at, message: message.into() }
 }
 
-fn split(source: &str) -> Result<Vec<Piece>, SyntaxError> {
-    let mut pieces = Vec::new();
-    let mut at = 0;
-    let mut trim_next = false;
-    while at < source.len() {
-        let rest = &source[at..];
-        let (text, open) = match rest.find("{{") {
-            Some(open) => (&rest[..open], Some(at + open)),
-            None => (rest, None),
-        };
-        let text = if trim_next { text.trim_start() } else { text };
-        let Some(open) = open else {
-            pieces.push(Piece::Text(text.to_owned()));
-            break;
-        };
-        let mut inner = open + 2;
-        let trims =
-            source[inner..].starts_with('-') && source[inner + 1..].starts_with([' ', '\t', '\n', '\r']);
-        let text = if trims { text.trim_end() } else { text };
-        if !text.is_empty() {
-            pieces.push(Piece::Text(text.to_owned()));
-        }
-        inner += usize::from(trims);
-        if source[inner..].trim_start().starts_with("/*") {
-            let close = source[inner..].find("*/").ok_or_else(|| error(open, "unclosed comment"))?;
-            let after = inner + close + 2;
-            let tail = source[after..].trim_start_matches([' ', '\t']);
-            let start = source.len() - tail.len();
-            trim_next = tail.starts_with("-}}");
-            if !(tail.starts_with("}}") || trim_next) {
-                return Err(error(open, "comment ends before closing delimiter"));
-            }
-            at = start + if trim_next { 3 } else { 2 };
-            continue;
-        }
-        let (tokens, end, trim) = tokens(source, inner, open)?;
-        pieces.push(Piece::Action { at: open, tokens });
-        trim_next = trim;
-        at = end;
-    }
-    Ok(pieces)
-}
-
-/// Tokens up to the closing delimiter; each with its place and whether a blank stands before it.
-type Tokens = (Vec<(Token, usize, bool)>, usize, bool);
-
-fn tokens(source: &str, mut at: usize, open: usize) -> Result<Tokens, SyntaxError> {
-    let mut out = Vec::new();
-    let mut blank = true;
-    loop {
-        let rest = &source[at..];
-        if rest.starts_with("}}") {
-            return Ok((out, at + 2, false));
-        }
-        if blank && rest.starts_with("-}}") {
-            return Ok((out, at + 3, true));
-        }
-        let Some(c) = rest.chars().next() else { return Err(error(open, "unclosed action: }} is missing")) };
-        let start = at;
-        let word_end = |from: usize| {
-            source[from..]
-                .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .map_or(source.len(), |e| from + e)
-        };
-        let token = match c {
-            ' ' | '\t' | '\r' | '\n' => {
-                at += 1;
-                blank = true;
-                continue;
-            }
-            '(' => Token::Open,
-            ')' => Token::Close,
-            '|' => Token::Pipe,
-            ',' => Token::Comma,
-            '=' => Token::Assign,
-            ':' if rest.starts_with(":=") => Token::Declare,
-            '"' => {
-                let (text, end) = quoted(source, at, '"')?;
-                at = end;
-                out.push((Token::Str(text), start, blank));
-                blank = false;
-                continue;
-            }
-            '\'' => {
-                let (text, end) = quoted(source, at, '\'')?;
-                at = end;
-                let mut chars = text.chars();
-                let (Some(c), None) = (chars.next(), chars.next()) else {
-                    return Err(error(start, "malformed character constant"));
-                };
-                out.push((Token::Char(i64::from(u32::from(c))), start, blank));
-                blank = false;
-                continue;
-            }
-            '`' => {
-                let close = source[at + 1..]
-                    .find('`')
-                    .ok_or_else(|| error(start, "unterminated raw quoted string"))?;
-                let text = source[at + 1..at + 1 + close].to_owned();
-                at += close + 2;
-                out.push((Token::Str(text), start, blank));
-                blank = false;
-                continue;
-            }
-            '.' => {
-                let end = word_end(at + 1);
-                if source[at + 1..end].starts_with(|c: char| c.is_ascii_digit()) {
-                    return Err(error(start, "bad number syntax"));
-                }
-                at = end;
-                out.push((Token::Field(source[start + 1..end].to_owned()), start, blank));
-                blank = false;
-                continue;
-            }
-            '$' => {
-                let end = word_end(at + 1);
-                at = end;
-                out.push((Token::Variable(source[start + 1..end].to_owned()), start, blank));
-                blank = false;
-                continue;
-            }
-            c if c.is_ascii_digit()
-                || ((c == '-' || c == '+') && rest[1..].starts_with(|d: char| d.is_ascii_digit())) =>
-            {
-                let end = source[at + 1..]
-                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'))
-                    .map_or(source.len(), |e| at + 1 + e);
-                at = end;
-                out.push((Token::Number(source[start..end].replace('_', "")), start, blank));
-                blank = false;
-                continue;
-            }
-            c if c.is_alphabetic() || c == '_' => {
-                let end = word_end(at);
-                at = end;
-                out.push((Token::Word(source[start..end].to_owned()), start, blank));
-                blank = false;
-                continue;
-            }
-            c => return Err(error(start, format!("unexpected {c:?} in a template action"))),
-        };
-        at += if matches!(token, Token::Declare) { 2 } else { 1 };
-        out.push((token, start, blank));
-        blank = false;
-    }
-}
-
-fn quoted(source: &str, start: usize, quote: char) -> Result<(String, usize), SyntaxError> {
-    let mut out = String::new();
-    let mut chars = source[start + 1..].char_indices();
-    while let Some((i, c)) = chars.next() {
-        match c {
-            c if c == quote => return Ok((out, start + 1 + i + 1)),
-            '\n' => break,
-            '\\' => {
-                let Some((_, e)) = chars.next() else { break };
-                let digits = match e {
-                    'n' => {
-                        out.push('\n');
-                        0
-                    }
-                    't' => {
-                        out.push('\t');
-                        0
-                    }
-                    'r' => {
-                        out.push('\r');
-                        0
-                    }
-                    'a' => {
-                        out.push('\u{7}');
-                        0
-                    }
-                    'b' => {
-                        out.push('\u{8}');
-                        0
-                    }
-                    'f' => {
-                        out.push('\u{c}');
-                        0
-                    }
-                    'v' => {
-                        out.push('\u{b}');
-                        0
-                    }
-                    '\\' | '"' | '\'' => {
-                        out.push(e);
-                        0
-                    }
-                    'x' => 2,
-                    'u' => 4,
-                    'U' => 8,
-                    _ => return Err(error(start + 1 + i, format!("unknown escape \\{e} in a string"))),
-                };
-                if digits > 0 {
-                    let hex: String = chars.by_ref().take(digits).map(|(_, c)| c).collect();
-                    let code = u32::from_str_radix(&hex, 16).ok().filter(|_| hex.len() == digits);
-                    let c = code
-                        .and_then(char::from_u32)
-                        .ok_or_else(|| error(start + 1 + i, "bad escape in a string"))?;
-                    out.push(c);
-                }
-            }
-            c => out.push(c),
-        }
-    }
-    Err(error(start, "unterminated quoted string"))
-}
-
-enum End {
-    Text,
+enum Stop {
+    Eof,
     End(usize),
     /// What follows `else`: nothing, or the tokens of `if …`.
-    Else(usize, Vec<(Token, usize, bool)>),
+    Else(usize, Vec<Lexed>),
 }
 
 struct Parser {
     pieces: std::collections::VecDeque<Piece>,
-    at: usize,
+    named: HashMap<String, Vec<Block>>,
+    /// Ranges around the current block.
+    loops: usize,
 }
 
 /// Nesting of blocks and parentheses; protects the stack.
 const MAX_DEPTH: usize = 64;
 
 impl Parser {
-    fn blocks(&mut self, depth: usize) -> Result<(Vec<Block>, End), SyntaxError> {
+    fn blocks(&mut self, depth: usize) -> Result<(Vec<Block>, Stop), SyntaxError> {
         let mut out = Vec::new();
         while let Some(piece) = self.pieces.pop_front() {
             let (at, tokens) = match piece {
@@ -330,7 +121,6 @@ impl Parser {
                 }
                 Piece::Action { at, tokens } => (at, tokens),
             };
-            self.at = at;
             if depth > MAX_DEPTH {
                 return Err(error(at, "template blocks are nested too deeply"));
             }
@@ -340,15 +130,21 @@ impl Parser {
             };
             let rest = || tokens[1..].to_vec();
             match word.as_str() {
-                "end" if tokens.len() == 1 => return Ok((out, End::End(at))),
-                "else" => return Ok((out, End::Else(at, rest()))),
+                "end" if tokens.len() == 1 => return Ok((out, Stop::End(at))),
+                "else" => return Ok((out, Stop::Else(at, rest()))),
                 "if" => out.push(self.conditional(at, rest(), depth)?),
                 "range" | "with" => {
+                    if tokens.len() == 1 {
+                        return Err(error(at, format!("missing value for {word}")));
+                    }
                     let pipe = pipeline(rest(), at, depth)?;
+                    let inner = usize::from(word == "range");
+                    self.loops += inner;
                     let (body, end) = self.blocks(depth + 1)?;
+                    self.loops -= inner;
                     let otherwise = match end {
-                        End::End(_) => Vec::new(),
-                        End::Else(_, tokens) if tokens.is_empty() => self.to_end(at, depth)?,
+                        Stop::End(_) => Vec::new(),
+                        Stop::Else(_, tokens) if tokens.is_empty() => self.until_end(at, depth)?,
                         _ => return Err(error(at, format!("{{{{{word}}}}} has no {{{{end}}}}"))),
                     };
                     out.push(if word == "range" {
@@ -357,34 +153,65 @@ impl Parser {
                         Block::With { pipe, body, otherwise, at }
                     });
                 }
-                "define" | "block" | "template" | "break" | "continue" => {
-                    return Err(error(at, format!("{{{{{word}}}}} is not supported in templates of images")));
+                "break" | "continue" if tokens.len() == 1 => {
+                    if self.loops == 0 {
+                        return Err(error(at, format!("{{{{{word}}}}} outside of {{{{range}}}}")));
+                    }
+                    out.push(if word == "break" { Block::Break } else { Block::Continue });
+                }
+                "define" if depth > 0 => {
+                    return Err(error(at, "{{define}} can't stand inside of another block"));
+                }
+                "define" | "block" | "template" => {
+                    let name = match tokens.get(1) {
+                        Some((Token::Str(name), ..)) => name.clone(),
+                        _ => return Err(error(at, format!("{{{{{word}}}}} needs a name in quotes"))),
+                    };
+                    let argument = tokens[2..].to_vec();
+                    let pipe = match argument.is_empty() {
+                        true => None,
+                        false => Some(pipeline(argument, at, depth)?),
+                    };
+                    match (word.as_str(), &pipe) {
+                        ("define", Some(_)) => {
+                            return Err(error(at, "{{define}} takes a name and nothing else"));
+                        }
+                        ("block", None) => return Err(error(at, "missing value for block clause")),
+                        _ => {}
+                    }
+                    if word != "template" {
+                        let loops = std::mem::take(&mut self.loops);
+                        let body = self.until_end(at, depth)?;
+                        self.loops = loops;
+                        self.named.insert(name.clone(), body);
+                    }
+                    if word != "define" {
+                        out.push(Block::Call { name, pipe, at });
+                    }
                 }
                 _ => out.push(Block::Print { pipe: pipeline(tokens, at, depth)?, at }),
             }
         }
-        Ok((out, End::Text))
+        Ok((out, Stop::Eof))
     }
 
-    fn conditional(
-        &mut self,
-        at: usize,
-        tokens: Vec<(Token, usize, bool)>,
-        depth: usize,
-    ) -> Result<Block, SyntaxError> {
+    fn conditional(&mut self, at: usize, tokens: Vec<Lexed>, depth: usize) -> Result<Block, SyntaxError> {
+        if tokens.is_empty() {
+            return Err(error(at, "missing value for if"));
+        }
         let mut arms = Vec::new();
         let mut condition = pipeline(tokens, at, depth)?;
         loop {
             let (body, end) = self.blocks(depth + 1)?;
             arms.push((condition, body));
             match end {
-                End::End(_) => return Ok(Block::If { arms, otherwise: Vec::new(), at }),
-                End::Text => return Err(error(at, "{{if}} has no {{end}}")),
-                End::Else(_, tokens) if tokens.is_empty() => {
-                    let otherwise = self.to_end(at, depth)?;
+                Stop::End(_) => return Ok(Block::If { arms, otherwise: Vec::new(), at }),
+                Stop::Eof => return Err(error(at, "{{if}} has no {{end}}")),
+                Stop::Else(_, tokens) if tokens.is_empty() => {
+                    let otherwise = self.until_end(at, depth)?;
                     return Ok(Block::If { arms, otherwise, at });
                 }
-                End::Else(place, mut tokens) => {
+                Stop::Else(place, mut tokens) => {
                     if tokens.remove(0).0 != Token::Word("if".into()) {
                         return Err(error(place, "only {{else}} and {{else if …}} are known"));
                     }
@@ -394,15 +221,15 @@ impl Parser {
         }
     }
 
-    fn to_end(&mut self, at: usize, depth: usize) -> Result<Vec<Block>, SyntaxError> {
+    fn until_end(&mut self, at: usize, depth: usize) -> Result<Vec<Block>, SyntaxError> {
         match self.blocks(depth + 1)? {
-            (blocks, End::End(_)) => Ok(blocks),
-            _ => Err(error(at, "{{else}} has no {{end}}")),
+            (blocks, Stop::End(_)) => Ok(blocks),
+            _ => Err(error(at, "this block has no {{end}}")),
         }
     }
 }
 
-fn pipeline(tokens: Vec<(Token, usize, bool)>, at: usize, depth: usize) -> Result<Pipe, SyntaxError> {
+fn pipeline(tokens: Vec<Lexed>, at: usize, depth: usize) -> Result<Pipe, SyntaxError> {
     let mut rest = tokens.as_slice();
     let mut variables = Vec::new();
     let mut declares = false;
@@ -437,11 +264,11 @@ fn pipeline(tokens: Vec<(Token, usize, bool)>, at: usize, depth: usize) -> Resul
 }
 
 trait SplitPipes {
-    fn split_pipes(&self) -> Vec<&[(Token, usize, bool)]>;
+    fn split_pipes(&self) -> Vec<&[Lexed]>;
 }
 
-impl SplitPipes for [(Token, usize, bool)] {
-    fn split_pipes(&self) -> Vec<&[(Token, usize, bool)]> {
+impl SplitPipes for [Lexed] {
+    fn split_pipes(&self) -> Vec<&[Lexed]> {
         let mut depth = 0usize;
         let mut start = 0;
         let mut parts = Vec::new();
@@ -461,7 +288,7 @@ impl SplitPipes for [(Token, usize, bool)] {
     }
 }
 
-fn operands(tokens: &[(Token, usize, bool)], at: usize, depth: usize) -> Result<Vec<Expr>, SyntaxError> {
+fn operands(tokens: &[Lexed], at: usize, depth: usize) -> Result<Vec<Expr>, SyntaxError> {
     if depth > MAX_DEPTH {
         return Err(error(at, "parentheses are nested too deeply"));
     }

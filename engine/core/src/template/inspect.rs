@@ -4,6 +4,12 @@ use std::fmt::Write as _;
 
 use super::Template;
 
+const NOTE: &str = "
+Note: If your build names contain user variables or template
+functions such as 'timestamp', these are processed at build time,
+and therefore only show in their raw form here.
+";
+
 /// A template's variables, builders and provisioners.
 pub struct Inspection<'a> {
     template: &'a Template,
@@ -15,85 +21,95 @@ pub fn inspect(template: &Template) -> Inspection<'_> {
 
 impl Inspection<'_> {
     fn default_of(&self, variable: &super::Variable) -> String {
-        let sensitive = self.template.sensitive.iter().any(|(name, _)| *name == variable.name);
-        match &variable.default {
-            Some(value) if sensitive && !value.is_empty() => crate::secret::MASK.to_owned(),
-            Some(value) => value.clone(),
-            None => String::new(),
+        let Some(value) = &variable.default else { return String::new() };
+        let is_sensitive =
+            |v: &super::Variable| self.template.sensitive.iter().any(|(name, _)| *name == v.name);
+        // Another variable with the value of a sensitive one would tell it.
+        let tells =
+            |v: &super::Variable| !value.is_empty() && is_sensitive(v) && v.default.as_ref() == Some(value);
+        if is_sensitive(variable) || self.template.variables.iter().any(tells) {
+            crate::secret::MASK.to_owned()
+        } else {
+            value.clone()
         }
     }
 
-    /// Columns of at least the longest name.
-    fn columns(out: &mut String, rows: impl Iterator<Item = (String, String)>) {
-        let rows: Vec<_> = rows.collect();
-        let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        for (name, rest) in rows {
-            let line = if rest.is_empty() { format!("  {name}") } else { format!("  {name:width$}{rest}") };
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
+    fn variables(&self) -> Vec<&super::Variable> {
+        let mut variables: Vec<_> = self.template.variables.iter().collect();
+        variables.sort_by(|a, b| a.name.cmp(&b.name));
+        variables
+    }
+
+    fn builders(&self) -> Vec<&super::BuilderBlock> {
+        let mut builders: Vec<_> = self.template.builders.iter().collect();
+        builders.sort_by(|a, b| a.raw_name.cmp(&b.raw_name));
+        builders
     }
 
     /// The text for people.
     pub fn text(&self) -> String {
-        let template = self.template;
         let mut out = String::from("Packer Inspect: JSON mode\n");
-        if let Some(description) = &template.description {
+        if let Some(description) = self.template.description.as_ref().filter(|d| !d.is_empty()) {
             let _ = write!(out, "Description:\n\n{description}\n\n");
         }
-        let mut required: Vec<_> = template.variables.iter().filter(|v| v.default.is_none()).collect();
-        let mut optional: Vec<_> = template.variables.iter().filter(|v| v.default.is_some()).collect();
-        required.sort_by(|a, b| a.name.cmp(&b.name));
-        optional.sort_by(|a, b| a.name.cmp(&b.name));
-        if template.variables.is_empty() {
-            out.push_str("Variables:\n\n  <No variables>\n\n");
-        }
-        if !required.is_empty() {
-            out.push_str("Required variables:\n\n");
-            Self::columns(&mut out, required.iter().map(|v| (v.name.clone(), String::new())));
-            out.push('\n');
-        }
-        if !optional.is_empty() {
-            out.push_str("Optional variables and their defaults:\n\n");
-            Self::columns(
-                &mut out,
-                optional.iter().map(|v| (v.name.clone(), format!(" = {}", self.default_of(v)))),
-            );
-            out.push('\n');
-        }
-        out.push_str("Builders:\n\n");
-        let mut builders: Vec<_> = template.builders.iter().collect();
-        builders.sort_by(|a, b| a.raw_name.cmp(&b.raw_name));
+        self.variables_text(&mut out);
+        out.push_str("\nBuilders:\n\n");
+        let builders = self.builders();
         if builders.is_empty() {
             out.push_str("  <No builders>\n");
         }
-        let kind = |b: &super::BuilderBlock| {
-            if b.raw_name == b.type_name { String::new() } else { format!(" ({})", b.type_name) }
-        };
-        Self::columns(&mut out, builders.iter().map(|b| (b.raw_name.clone(), kind(b))));
+        let width = builders.iter().map(|b| b.raw_name.len()).max().unwrap_or(0);
+        for builder in builders {
+            let _ = match builder.raw_name == builder.type_name {
+                true => writeln!(out, "  {:width$}", builder.raw_name),
+                false => writeln!(out, "  {:width$} ({})", builder.raw_name, builder.type_name),
+            };
+        }
         out.push_str("\nProvisioners:\n\n");
-        if template.provisioners.is_empty() {
+        if self.template.provisioners.is_empty() {
             out.push_str("  <No provisioners>\n");
         }
-        Self::columns(&mut out, template.provisioners.iter().map(|p| (p.type_name.clone(), String::new())));
-        out.push_str("\nNote: If your build names contain user variables or template\nfunctions such as 'timestamp', these are processed at build time,\nand therefore only show in their raw form here.\n");
+        for provisioner in &self.template.provisioners {
+            let _ = writeln!(out, "  {}", provisioner.type_name);
+        }
+        out.push_str(NOTE);
         out
+    }
+
+    fn variables_text(&self, out: &mut String) {
+        let variables = self.variables();
+        if variables.is_empty() {
+            out.push_str("Variables:\n\n  <No variables>\n");
+            return;
+        }
+        let width = variables.iter().map(|v| v.name.len()).max().unwrap_or(0);
+        let (required, optional): (Vec<_>, Vec<_>) = variables.into_iter().partition(|v| v.default.is_none());
+        if !required.is_empty() {
+            out.push_str("Required variables:\n\n");
+            required.iter().for_each(|v| {
+                let _ = writeln!(out, "  {}", v.name);
+            });
+            out.push('\n');
+        }
+        out.push_str("Optional variables and their defaults:\n\n");
+        for variable in optional {
+            let _ = writeln!(out, "  {:width$} = {}", variable.name, self.default_of(variable));
+        }
     }
 
     /// The rows of `-machine-readable`: type and data.
     pub fn machine_lines(&self) -> Vec<(&'static str, Vec<String>)> {
-        let template = self.template;
+        let (required, optional): (Vec<_>, Vec<_>) =
+            self.variables().into_iter().partition(|v| v.default.is_none());
         let mut rows = Vec::new();
-        for variable in &template.variables {
-            let required = if variable.default.is_none() { "1" } else { "0" };
-            rows.push((
-                "template-variable",
-                vec![variable.name.clone(), self.default_of(variable), required.to_owned()],
-            ));
+        for (variable, flag) in required.iter().map(|v| (v, "1")).chain(optional.iter().map(|v| (v, "0"))) {
+            let data = vec![variable.name.clone(), self.default_of(variable), flag.to_owned()];
+            rows.push(("template-variable", data));
         }
-        for builder in &template.builders {
+        for builder in self.builders() {
             rows.push(("template-builder", vec![builder.raw_name.clone(), builder.type_name.clone()]));
         }
-        for provisioner in &template.provisioners {
+        for provisioner in &self.template.provisioners {
             rows.push(("template-provisioner", vec![provisioner.type_name.clone()]));
         }
         rows

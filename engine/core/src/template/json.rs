@@ -1,18 +1,39 @@
-//! Reads JSON into values that know their places. Goes on after an error where the rest still means something, and
-//! says exactly where and what is wrong.
+//! Reads JSON into values that know their places. Goes on after every error whose meaning is plain (a comma too many or
+//! too few, a comment, single quotes, a bad escape), so that one run shows all of them, and says exactly where and what
+//! is wrong. Reading is bounded in size, depth and number of errors.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{SourceFile, Span};
 use crate::value::{Member, Node, Text, Value};
 
+mod escape;
+#[cfg(test)]
+mod tests;
+
+pub(super) use escape::inside;
+
+use escape::unescape;
+
 /// Deeper nesting than any template has; protects the stack.
 const MAX_DEPTH: usize = 128;
+/// Bytes; a larger text is a mistake, and places are counted in 32 bits.
+const MAX_SIZE: usize = 64 << 20;
+/// After so many errors the rest says nothing new.
+const MAX_ERRORS: usize = 50;
 
-/// The document, or none if it is so broken that nothing can be said about the rest.
+/// The document, or none if it is so broken that nothing can be said about the rest. A value that could not be read
+/// where the rest could is [`Value::Unknown`].
 pub fn parse(file: &Arc<SourceFile>) -> (Option<Node>, Diagnostics) {
     let mut reader = Reader { file, text: file.text(), at: 0, found: Diagnostics::new() };
+    if reader.text.len() > MAX_SIZE {
+        let summary = format!("the text has {} bytes; the limit is {MAX_SIZE}", reader.text.len());
+        let _ = reader.fatal(0..0, &summary, "pass the path of a template");
+        return (None, reader.found);
+    }
     if reader.text.starts_with('\u{feff}') {
         reader.at = '\u{feff}'.len_utf8();
     }
@@ -32,63 +53,45 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn document(&mut self) -> Result<Node, Broken> {
-        self.blank();
+        self.blank()?;
         if self.at == self.text.len() {
-            return Err(self.error(
-                self.at..self.at,
-                "the template is empty",
-                "write at least {\"builders\": [...]}",
-            ));
+            let at = self.at;
+            return Err(self.fatal(at..at, "the text is empty", "write at least {\"builders\": [...]}"));
         }
         let node = self.value(0)?;
-        self.blank();
+        self.blank()?;
         if self.at < self.text.len() {
             let at = self.at;
-            return Err(self.error(
+            self.error(
                 at..self.char_end(at),
                 "there is more text after the end of the document",
                 "remove it, or check whether a bracket above closes too early",
-            ));
+            )?;
         }
         Ok(node)
     }
 
     fn value(&mut self, depth: usize) -> Result<Node, Broken> {
-        if depth > MAX_DEPTH {
-            return Err(self.error(
-                self.at..self.at + 1,
-                &format!("values are nested more than {MAX_DEPTH} levels deep"),
-                "flatten the template",
-            ));
-        }
         let start = self.at;
+        if depth > MAX_DEPTH {
+            let summary = format!("values are nested more than {MAX_DEPTH} levels deep");
+            return Err(self.fatal(start..self.char_end(start), &summary, "flatten the template"));
+        }
         match self.peek() {
             Some('{') => self.object(depth),
             Some('[') => self.array(depth),
-            Some('"') => {
+            Some('"' | '\'') => {
                 let text = self.string()?;
                 Ok(Node::new(Value::String(Text::plain(text)), self.span(start..self.at)))
             }
-            Some('-' | '0'..='9') => self.number(),
-            Some(c) if c.is_ascii_alphabetic() => self.word(),
-            Some('\'') => {
-                Err(self.error(start..start + 1, "JSON strings stand in double quotes", "replace ' by \""))
-            }
-            Some('/' | '#') => Err(self.error(
-                start..start + 1,
-                "JSON has no comments",
-                "use a root level key that begins with an underscore, such as \"_comment\": \"...\"",
-            )),
-            Some(c) => Err(self.error(
+            Some('-' | '+' | '.' | '0'..='9') => self.number(),
+            Some(c) if c.is_alphabetic() || c == '_' => self.word(),
+            Some(c) => Err(self.fatal(
                 start..self.char_end(start),
                 &format!("a value is expected here, not {c:?}"),
-                if matches!(c, ',' | ']' | '}') {
-                    "remove the extra comma, or put a value in its place"
-                } else {
-                    "write a string, number, list or object"
-                },
+                "write a string, number, list or object",
             )),
-            None => Err(self.error(
+            None => Err(self.fatal(
                 start..start,
                 "the text ends where a value is expected",
                 "complete the template",
@@ -100,136 +103,151 @@ impl Reader<'_> {
         let start = self.at;
         self.at += 1;
         let mut members: Vec<Member> = Vec::new();
-        self.blank();
-        if self.eat('}') {
-            return Ok(Node::new(Value::Object(members), self.span(start..self.at)));
-        }
-        loop {
-            self.blank();
-            let key_start = self.at;
-            match self.peek() {
-                Some('"') => {}
-                Some('}') => {
-                    return Err(self.error(
-                        key_start..key_start + 1,
-                        "a comma stands before the end of the object",
-                        "remove the comma after the last member",
-                    ));
-                }
-                Some(c) => {
-                    let help = if c.is_alphabetic() || c == '\'' {
-                        "put the key in double quotes"
-                    } else {
-                        "write \"key\": value"
-                    };
-                    return Err(self.error(
-                        key_start..self.char_end(key_start),
-                        "a key in double quotes is expected here",
-                        help,
-                    ));
-                }
-                None => return Err(self.unclosed(start, '{', '}')),
-            }
-            let key = self.string()?;
-            let key_span = self.span(key_start..self.at);
-            self.blank();
-            if !self.eat(':') {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        self.blank()?;
+        while !self.eat('}') {
+            let (key, key_span) = self.key(start)?;
+            self.blank()?;
+            let value = if matches!(self.peek(), Some(',' | '}')) {
                 let at = self.at;
-                return Err(self.error(
-                    at..self.char_end(at),
-                    &format!("a colon is missing after the key \"{key}\""),
+                self.error(
+                    at..at + 1,
+                    &format!("the key \"{key}\" has no value"),
+                    "write \"key\": value, or null for none",
+                )?;
+                Node::new(Value::Unknown, self.span(at..at))
+            } else {
+                self.value(depth + 1)?
+            };
+            if let Some(first) = places.get(&key) {
+                let finding = Diagnostic::error(
+                    "json/duplicate-key",
+                    format!("the key \"{key}\" stands twice in this object"),
+                )
+                .at(&key_span)
+                .related(&members[*first].key_span, "first here")
+                .help("remove one of the two");
+                self.found.push(finding);
+            } else {
+                places.insert(key.clone(), members.len());
+                members.push(Member { key, key_span, value });
+            }
+            self.separator(start, '{', '}')?;
+        }
+        Ok(Node::new(Value::Object(members), self.span(start..self.at)))
+    }
+
+    /// A key and the colon after it.
+    fn key(&mut self, open: usize) -> Result<(String, Span), Broken> {
+        let start = self.at;
+        let key = match self.peek() {
+            Some('"' | '\'') => self.string()?,
+            Some(c) if c.is_alphabetic() || c == '_' => {
+                let key = self.take_word();
+                self.error(start..self.at, "a key must stand in double quotes", &format!("write \"{key}\""))?;
+                key
+            }
+            Some(']') => return Err(self.mismatch(open, '{', ']')),
+            Some(_) => {
+                return Err(self.fatal(
+                    start..self.char_end(start),
+                    "a key in double quotes is expected here",
                     "write \"key\": value",
                 ));
             }
-            self.blank();
-            let value = self.value(depth + 1)?;
-            if let Some(first) = members.iter().find(|m| m.key == key) {
-                self.found.push(
-                    Diagnostic::error(
-                        "json/duplicate-key",
-                        format!("the key \"{key}\" stands twice in this object"),
-                    )
-                    .at(&key_span)
-                    .related(&first.key_span, "first here")
-                    .help("remove one of the two"),
-                );
-            } else {
-                members.push(Member { key, key_span, value });
-            }
-            let end = self.at;
-            self.blank();
-            if self.eat('}') {
-                return Ok(Node::new(Value::Object(members), self.span(start..self.at)));
-            }
-            if !self.eat(',') {
-                match self.peek() {
-                    None => return Err(self.unclosed(start, '{', '}')),
-                    // A forgotten comma is plain enough to go on.
-                    Some('"') => self.missing_comma(end),
-                    Some(_) => {
-                        let at = self.at;
-                        return Err(self.error(
-                            at..self.char_end(at),
-                            "a comma or } is expected here",
-                            "separate members by commas",
-                        ));
-                    }
+            None => return Err(self.unclosed(open, '{', '}')),
+        };
+        let span = self.span(start..self.at);
+        self.blank()?;
+        if !self.eat(':') {
+            let at = self.at;
+            let summary = format!("a colon is missing after the key \"{key}\"");
+            match self.peek() {
+                Some('=') => {
+                    self.error(at..at + 1, &summary, "write : in place of =")?;
+                    self.at += 1;
                 }
+                // Plain enough to go on; the value is told missing, or read.
+                Some('"' | '{' | '[' | ',' | '}') => {
+                    self.error(at.saturating_sub(1)..at, &summary, "write \"key\": value")?;
+                }
+                _ => return Err(self.fatal(at..self.char_end(at), &summary, "write \"key\": value")),
             }
         }
+        Ok((key, span))
     }
 
     fn array(&mut self, depth: usize) -> Result<Node, Broken> {
         let start = self.at;
         self.at += 1;
         let mut items = Vec::new();
-        self.blank();
-        if self.eat(']') {
-            return Ok(Node::new(Value::Array(items), self.span(start..self.at)));
-        }
-        loop {
-            self.blank();
+        self.blank()?;
+        while !self.eat(']') {
             match self.peek() {
-                Some(']') => {
-                    return Err(self.error(
-                        self.at..self.at + 1,
-                        "a comma stands before the end of the list",
-                        "remove the comma after the last item",
-                    ));
-                }
                 None => return Err(self.unclosed(start, '[', ']')),
-                _ => items.push(self.value(depth + 1)?),
+                Some('}') => return Err(self.mismatch(start, '[', '}')),
+                Some(_) => items.push(self.value(depth + 1)?),
             }
-            let end = self.at;
-            self.blank();
-            if self.eat(']') {
-                return Ok(Node::new(Value::Array(items), self.span(start..self.at)));
+            self.separator(start, '[', ']')?;
+        }
+        Ok(Node::new(Value::Array(items), self.span(start..self.at)))
+    }
+
+    /// What stands between two items: afterwards comes an item or the end.
+    fn separator(&mut self, open_at: usize, open: char, close: char) -> Result<(), Broken> {
+        let end = self.at;
+        self.blank()?;
+        let comma = self.at;
+        if self.eat(',') {
+            self.blank()?;
+            while self.peek() == Some(',') {
+                let at = self.at;
+                self.error(at..at + 1, "here is a comma too many", "remove it")?;
+                self.at += 1;
+                self.blank()?;
             }
-            if !self.eat(',') {
-                match self.peek() {
-                    None => return Err(self.unclosed(start, '[', ']')),
-                    Some('"' | '{' | '[') => self.missing_comma(end),
-                    Some(_) => {
-                        let at = self.at;
-                        return Err(self.error(
-                            at..self.char_end(at),
-                            "a comma or ] is expected here",
-                            "separate items by commas",
-                        ));
-                    }
+            return match self.peek() {
+                Some(c) if c == close => {
+                    let what = if close == '}' { "object" } else { "list" };
+                    self.error(
+                        comma..comma + 1,
+                        &format!("a comma stands before the end of the {what}"),
+                        "remove the comma after the last one",
+                    )
                 }
+                None => Err(self.unclosed(open_at, open, close)),
+                _ => Ok(()),
+            };
+        }
+        match self.peek() {
+            Some(c) if c == close => Ok(()),
+            None => Err(self.unclosed(open_at, open, close)),
+            Some(c @ (']' | '}')) => Err(self.mismatch(open_at, open, c)),
+            // A forgotten comma is plain enough to go on.
+            Some(c) if matches!(c, '"' | '\'') || (close == ']' && "{[-0123456789tfn".contains(c)) => self
+                .error(end.saturating_sub(1)..end, "a comma is missing here", "put a comma after this value"),
+            Some(_) => {
+                let finding =
+                    Diagnostic::error("json/syntax", format!("a comma or {close} is expected here"))
+                        .at(&self.span(self.at..self.char_end(self.at)))
+                        .related(&self.span(open_at..open_at + 1), format!("this {open} is still open"))
+                        .help("separate values by commas");
+                self.found.push(finding);
+                Err(Broken)
             }
         }
     }
 
     fn string(&mut self) -> Result<String, Broken> {
         let start = self.at;
-        self.at += 1;
+        let single = self.eat('\'');
+        let quote = if single { '\'' } else { '"' };
+        self.at += usize::from(!single);
         let mut out = String::new();
         loop {
             let at = self.at;
             let Some(c) = self.peek() else {
-                return Err(self.error(
+                return Err(self.fatal(
                     start..start + 1,
                     "this string has no end",
                     "close it with a double quote",
@@ -237,122 +255,113 @@ impl Reader<'_> {
             };
             self.at += c.len_utf8();
             match c {
-                '"' => return Ok(out),
-                '\\' => self.escape(at, &mut out)?,
+                c if c == quote => break,
+                '\\' => match unescape(&self.text[self.at..]) {
+                    Ok((c, length)) => {
+                        out.push(c);
+                        self.at += length;
+                    }
+                    Err((what, length)) => {
+                        self.at += length;
+                        self.error(
+                            at..self.at,
+                            what,
+                            "known are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX; a backslash itself is written \\\\",
+                        )?;
+                    }
+                },
                 '\n' | '\r' => {
-                    return Err(self.error(
+                    return Err(self.fatal(
                         start..at,
                         "this string does not end on its line",
                         "close it with a double quote, or write \\n for a line end",
                     ));
                 }
                 c if (c as u32) < 0x20 => {
-                    return Err(self.error(
+                    self.error(
                         at..self.at,
                         "a control character stands in a string",
                         "write it as \\t or \\u00XX",
-                    ));
+                    )?;
+                    out.push(c);
                 }
                 c => out.push(c),
             }
         }
-    }
-
-    fn escape(&mut self, at: usize, out: &mut String) -> Result<(), Broken> {
-        let c = self.peek();
-        self.at += c.map_or(0, char::len_utf8);
-        let plain = match c {
-            Some(c @ ('"' | '\\' | '/')) => c,
-            Some('b') => '\u{8}',
-            Some('f') => '\u{c}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
-            Some('u') => {
-                let high = self.hex4(at)?;
-                let code = if (0xD800..0xDC00).contains(&high) && self.text[self.at..].starts_with("\\u") {
-                    let rewind = self.at;
-                    self.at += 2;
-                    let low = self.hex4(at)?;
-                    if (0xDC00..0xE000).contains(&low) {
-                        0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
-                    } else {
-                        self.at = rewind;
-                        high
-                    }
-                } else {
-                    high
-                };
-                // A lone surrogate is no character; Go's reader puts the replacement character there.
-                char::from_u32(code).unwrap_or('\u{fffd}')
-            }
-            _ => {
-                return Err(self.error(
-                    at..self.at,
-                    "this escape is not known in JSON",
-                    "known are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX; a backslash itself is written \\\\",
-                ));
-            }
-        };
-        out.push(plain);
-        Ok(())
-    }
-
-    fn hex4(&mut self, at: usize) -> Result<u32, Broken> {
-        let digits = self.text.get(self.at..self.at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        match digits.and_then(|d| u32::from_str_radix(d, 16).ok()) {
-            Some(code) => {
-                self.at += 4;
-                Ok(code)
-            }
-            None => Err(self.error(
-                at..self.at,
-                "\\u needs four hexadecimal digits",
-                "write for instance \\u00e4",
-            )),
+        if single {
+            self.error(start..self.at, "JSON strings stand in double quotes", "replace ' by \"")?;
         }
+        Ok(out)
     }
 
     fn number(&mut self) -> Result<Node, Broken> {
         let start = self.at;
         let rest = &self.text[start..];
         let length =
-            rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len());
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c))).unwrap_or(rest.len());
         self.at += length;
-        match serde_json::from_str::<serde_json::Number>(&rest[..length]) {
-            Ok(number) => Ok(Node::new(Value::Number(number), self.span(start..self.at))),
-            Err(_) => Err(self.error(
-                start..self.at,
-                &format!("{} is not a number of JSON", &rest[..length]),
-                "write it like 10, -1.5 or 2e3, or put it in quotes",
-            )),
-        }
-    }
-
-    fn word(&mut self) -> Result<Node, Broken> {
-        let start = self.at;
-        let rest = &self.text[start..];
-        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        self.at += length;
-        let value = match &rest[..length] {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "null" => Value::Null,
-            word => {
-                let word = word.to_owned();
-                return Err(self.error(
+        let value = match serde_json::from_str::<serde_json::Number>(&rest[..length]) {
+            Ok(number) => Value::Number(number),
+            Err(_) => {
+                self.error(
                     start..self.at,
-                    &format!("{word} is no value of JSON"),
-                    &format!("write \"{word}\" in quotes, or one of true, false, null"),
-                ));
+                    &format!("{} is not a number of JSON", &rest[..length]),
+                    "write it like 10, -1.5 or 2e3, or put it in quotes",
+                )?;
+                Value::Unknown
             }
         };
         Ok(Node::new(value, self.span(start..self.at)))
     }
 
-    fn blank(&mut self) {
-        let rest = self.text[self.at..].trim_start_matches([' ', '\t', '\n', '\r']);
-        self.at = self.text.len() - rest.len();
+    fn word(&mut self) -> Result<Node, Broken> {
+        let start = self.at;
+        let word = self.take_word();
+        let value = match word.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "null" => Value::Null,
+            word => {
+                let lower = word.to_lowercase();
+                let help = match lower.as_str() {
+                    "true" | "false" | "null" => format!("write {lower}"),
+                    "none" | "nil" => "write null".to_owned(),
+                    _ => format!("write \"{word}\" in quotes, or one of true, false, null"),
+                };
+                self.error(start..self.at, &format!("{word} is no value of JSON"), &help)?;
+                Value::Unknown
+            }
+        };
+        Ok(Node::new(value, self.span(start..self.at)))
+    }
+
+    fn take_word(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).unwrap_or(rest.len());
+        self.at += length;
+        rest[..length].to_owned()
+    }
+
+    /// Skips blanks, and comments with an error.
+    fn blank(&mut self) -> Result<(), Broken> {
+        loop {
+            let rest = self.text[self.at..].trim_start_matches([' ', '\t', '\n', '\r']);
+            self.at = self.text.len() - rest.len();
+            let length = if rest.starts_with('#') || rest.starts_with("//") {
+                rest.find('\n').unwrap_or(rest.len())
+            } else if rest.starts_with("/*") {
+                rest.find("*/").map_or(rest.len(), |end| end + 2)
+            } else {
+                return Ok(());
+            };
+            let shown = rest.find('\n').map_or(length, |line| line.min(length));
+            self.error(
+                self.at..self.at + shown,
+                "JSON has no comments",
+                "use a root level key that begins with an underscore, such as \"_comment\": \"...\"",
+            )?;
+            self.at += length;
+        }
     }
 
     fn peek(&self) -> Option<char> {
@@ -371,27 +380,34 @@ impl Reader<'_> {
         at + self.text[at..].chars().next().map_or(0, char::len_utf8)
     }
 
-    fn span(&self, range: std::ops::Range<usize>) -> Span {
+    fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.file, range)
     }
 
-    fn missing_comma(&mut self, end: usize) {
-        let finding = Diagnostic::error("json/syntax", "a comma is missing here")
-            .at(&self.span(end.saturating_sub(1)..end))
-            .help("put a comma after this value");
-        self.found.push(finding);
-    }
-
     fn unclosed(&mut self, start: usize, open: char, close: char) -> Broken {
-        self.error(
-            start..start + 1,
-            &format!("this {open} is never closed"),
-            &format!("add the missing {close}"),
-        )
+        let summary = format!("this {open} is never closed");
+        self.fatal(start..start + 1, &summary, &format!("add the missing {close}"))
     }
 
-    fn error(&mut self, range: std::ops::Range<usize>, summary: &str, help: &str) -> Broken {
+    fn mismatch(&mut self, start: usize, open: char, wrong: char) -> Broken {
+        let close = if open == '{' { '}' } else { ']' };
+        let finding = Diagnostic::error("json/syntax", format!("{wrong} can't close {open}"))
+            .at(&self.span(self.at..self.at + 1))
+            .related(&self.span(start..start + 1), format!("this {open} is still open"))
+            .help(format!("add the missing {close} before it"));
+        self.found.push(finding);
+        Broken
+    }
+
+    /// An error after which nothing more can be said.
+    fn fatal(&mut self, range: Range<usize>, summary: &str, help: &str) -> Broken {
         self.found.push(Diagnostic::error("json/syntax", summary).at(&self.span(range)).help(help));
         Broken
+    }
+
+    /// An error after which reading goes on.
+    fn error(&mut self, range: Range<usize>, summary: &str, help: &str) -> Result<(), Broken> {
+        let broken = self.fatal(range, summary, help);
+        if self.found.len() < MAX_ERRORS { Ok(()) } else { Err(broken) }
     }
 }

@@ -4,16 +4,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use super::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template, variables};
-use crate::builder::BuildData;
+use super::config::{Context, finding, source};
+use super::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template, check, variables};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::interpolate::{self, BuildFacts, Problem, Scope};
-use crate::plan::{BuildPlan, ConfigSource, Plan, PostProcessorPlan, ProvisionerPlan};
-use crate::plugin::Renderer;
-use crate::source::{SourceFile, Span};
-use crate::value::{Member, Node, Text, Value};
+use crate::interpolate::BuildFacts;
+use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
+use crate::secret::Secret;
+use crate::source::SourceFile;
+use crate::value::{Node, Part, Text, Value};
+
+/// Reads an environment variable; only the composition root touches the real environment.
+pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// What comes from outside of the template.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ pub struct PlanOptions {
     pub only: Vec<String>,
     pub except: Vec<String>,
     /// Reads an environment variable.
-    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Env,
     /// Absolute.
     pub template_dir: PathBuf,
     /// Absolute.
@@ -37,44 +38,11 @@ impl PlanOptions {
     }
 }
 
-/// What all configurations of a build share.
-struct Context {
-    variables: Arc<IndexMap<String, Text>>,
-    template_dir: String,
-    working_dir: String,
-    start_time: jiff::Timestamp,
-    build_name: String,
-    build_type: String,
-}
-
-impl Context {
-    fn render(
-        &self,
-        text: &str,
-        build: BuildFacts<'_>,
-        dot: Option<&IndexMap<String, Text>>,
-    ) -> Result<Text, Problem> {
-        let user = |name: &str| self.variables.get(name).cloned();
-        let scope = Scope {
-            user: &user,
-            strict_user: false,
-            env: None,
-            build,
-            build_name: Some(&self.build_name),
-            build_type: Some(&self.build_type),
-            template_dir: &self.template_dir,
-            working_dir: &self.working_dir,
-            start_time: self.start_time,
-            dot,
-        };
-        interpolate::render(text, &scope)
-    }
-}
-
 /// Settles a template. The plan is as good as can be said where there are errors.
 pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
-    let (settled, secrets) = variables::settle(template, options, &mut found);
+    check::check(template, &mut found);
+    let (settled, mut secrets) = variables::settle(template, options, &mut found);
     let settled = Arc::new(settled);
     let (template_dir, working_dir) = options.dirs();
     let context = |builder: &BuilderBlock, name: &str| {
@@ -95,7 +63,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
         {
             Ok(name) => name,
             Err(problem) => {
-                found.push(finding("a builder's name", &problem, &builder.name_span));
+                found.push(finding("a builder's name", &problem, &builder.raw_name, &builder.name_span));
                 continue;
             }
         };
@@ -146,6 +114,11 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     }
     check_selection(template, options, &all_names, &builds, &mut found);
     builds.sort_by(|a, b| a.name.cmp(&b.name));
+    if settled.values().any(Text::is_sensitive) {
+        for build in &builds {
+            build.configs().for_each(|config| made_secrets(&config.resolve(None, &[]).0, &mut secrets));
+        }
+    }
     let plan = Plan { builds, variables: (*settled).clone(), secrets };
     (plan, found.sorted())
 }
@@ -196,8 +169,23 @@ fn check_selection(
     }
 }
 
-fn source(config: Node, context: &Arc<Context>) -> Arc<dyn ConfigSource> {
-    Arc::new(JsonConfig { config, context: context.clone() })
+/// What functions made of secrets has to be masked too.
+fn made_secrets(node: &Node, secrets: &mut Vec<Secret>) {
+    match &node.value {
+        Value::String(text) => {
+            for part in text.parts() {
+                if let Part::Secret(secret) = part
+                    && !secret.expose().is_empty()
+                    && !secrets.contains(secret)
+                {
+                    secrets.push(secret.clone());
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|n| made_secrets(n, secrets)),
+        Value::Object(members) => members.iter().for_each(|m| made_secrets(&m.value, secrets)),
+        _ => {}
+    }
 }
 
 fn provisioner_plan(
@@ -211,7 +199,7 @@ fn provisioner_plan(
         (block.overrides.iter().find(|m| m.key == raw_build), &mut config.value)
     {
         for member in over.value.members() {
-            members.retain(|m| m.key != member.key);
+            members.retain(|m| !m.key.eq_ignore_ascii_case(&member.key));
             members.push(member.clone());
         }
     }
@@ -221,7 +209,7 @@ fn provisioner_plan(
             Value::String(text) => match context.render(&text.expose(), BuildFacts::None, None) {
                 Ok(text) => text.expose(),
                 Err(problem) => {
-                    found.push(finding("\"max_retries\"", &problem, &node.span));
+                    found.push(finding("\"max_retries\"", &problem, &text.expose(), &node.span));
                     return 0;
                 }
             },
@@ -260,8 +248,8 @@ fn sequence_plan(
 ) -> Vec<PostProcessorPlan> {
     sequence
         .iter()
-        .take_while(|p| !except.contains(&p.name))
         .filter(|p| p.selection.includes(raw_build))
+        .take_while(|p| !except.contains(&p.name))
         .map(|p| PostProcessorPlan {
             type_name: p.type_name.clone(),
             type_span: p.type_span.clone(),
@@ -270,119 +258,4 @@ fn sequence_plan(
             keep_input_artifact: p.keep_input_artifact,
         })
         .collect()
-}
-
-fn finding(what: &str, problem: &Problem, span: &Span) -> Diagnostic {
-    let (at, message) = match problem {
-        Problem::Wrong { at, message } => (*at, message.clone()),
-        Problem::NoVariable { at, name } => (*at, format!("there is no variable \"{name}\"")),
-        Problem::Unknown => (0, "it can't depend on the running build".to_owned()),
-    };
-    Diagnostic::error("template/interpolation", format!("{what} can't be rendered: {message}"))
-        .at(&inside(span, at))
-}
-
-/// The place of an action inside of a string, where the string has no escapes before it; else the whole string.
-fn inside(span: &Span, at: usize) -> Span {
-    let range = span.range();
-    let text = &span.file().text()[range.clone()];
-    let start = at + 1;
-    let plain = text.starts_with('"') && text.get(..start).is_some_and(|t| !t.contains('\\'));
-    match text.get(start..).filter(|rest| plain && rest.starts_with("{{")) {
-        Some(rest) => {
-            let length = rest.find("}}").map_or(2, |end| end + 2);
-            Span::new(span.file(), range.start + start..range.start + start + length)
-        }
-        None => span.clone(),
-    }
-}
-
-struct JsonConfig {
-    config: Node,
-    context: Arc<Context>,
-}
-
-impl JsonConfig {
-    fn node(&self, node: &Node, build: BuildFacts<'_>, depth: usize, found: &mut Diagnostics) -> Node {
-        let value = match &node.value {
-            Value::String(text) => match self.text(&text.expose(), &node.span, build, found) {
-                Some(text) => Value::String(text),
-                None => Value::Unknown,
-            },
-            Value::Array(items) => {
-                Value::Array(items.iter().map(|n| self.node(n, build, depth + 1, found)).collect())
-            }
-            Value::Object(members) => Value::Object(
-                members
-                    .iter()
-                    .map(|m| {
-                        // Keys of the top level are option names; deeper ones are the user's own and are rendered.
-                        let key =
-                            if depth == 0 { None } else { self.text(&m.key, &m.key_span, build, found) };
-                        Member {
-                            key: key.map_or_else(|| m.key.clone(), |k| k.masked()),
-                            key_span: m.key_span.clone(),
-                            value: self.node(&m.value, build, depth + 1, found),
-                        }
-                    })
-                    .collect(),
-            ),
-            other => other.clone(),
-        };
-        Node::new(value, node.span.clone())
-    }
-
-    /// None: known only during the build.
-    fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
-        match self.context.render(text, build, None) {
-            Ok(text) => Some(text),
-            Err(Problem::Unknown) => None,
-            Err(problem) => {
-                found.push(finding("this text", &problem, span));
-                Some(Text::default())
-            }
-        }
-    }
-}
-
-impl ConfigSource for JsonConfig {
-    fn resolve(&self, data: Option<&BuildData>, deferred: &[String]) -> (Node, Diagnostics) {
-        let build = data.map_or(BuildFacts::Pending, BuildFacts::Known);
-        let mut found = Diagnostics::new();
-        let members = self.config.members().iter().map(|m| {
-            let is_deferred = deferred.iter().any(|d| d.eq_ignore_ascii_case(&m.key));
-            let value = if is_deferred { m.value.clone() } else { self.node(&m.value, build, 1, &mut found) };
-            Member { key: m.key.clone(), key_span: m.key_span.clone(), value }
-        });
-        let value = Value::Object(members.collect());
-        (Node::new(value, self.config.span.clone()), found)
-    }
-
-    fn renderer(&self, data: &BuildData) -> Arc<dyn Renderer> {
-        Arc::new(JsonRenderer { context: self.context.clone(), data: data.clone() })
-    }
-
-    fn span(&self) -> &Span {
-        &self.config.span
-    }
-}
-
-struct JsonRenderer {
-    context: Arc<Context>,
-    data: BuildData,
-}
-
-impl Renderer for JsonRenderer {
-    fn render(&self, template: &Text, values: &IndexMap<String, Text>) -> Result<Text, String> {
-        // A template with a secret in it can only come from a plugin that glued it together; its actions are not ours.
-        let source = template.expose();
-        let rendered = self.context.render(&source, BuildFacts::Known(&self.data), Some(values));
-        match rendered {
-            Ok(text) if template.is_sensitive() => Ok(text.map(str::to_owned)),
-            Ok(text) => Ok(text),
-            Err(Problem::Wrong { message, .. }) => Err(message),
-            Err(Problem::NoVariable { name, .. }) => Err(format!("there is no variable \"{name}\"")),
-            Err(Problem::Unknown) => Err("it depends on a value that is not known yet".to_owned()),
-        }
-    }
 }

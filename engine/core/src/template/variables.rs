@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
+use super::config::{place, with_help};
 use super::{PlanOptions, Template};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::interpolate::{self, BuildFacts, Problem, Scope};
 use crate::secret::Secret;
-use crate::source::Span;
+use crate::source::{SourceFile, Span};
 use crate::value::{Part, Text};
 
 /// A sensitive value shorter than this is masked only where it stands alone.
@@ -17,8 +18,8 @@ const SHORT: usize = 4;
 
 struct Raw {
     value: Option<String>,
-    /// Where the value was written; none for the command line.
-    span: Option<Span>,
+    /// Where the value was written.
+    span: Span,
 }
 
 /// The variables by name, and all values that must be masked.
@@ -27,23 +28,7 @@ pub(super) fn settle(
     options: &PlanOptions,
     found: &mut Diagnostics,
 ) -> (IndexMap<String, Text>, Vec<Secret>) {
-    let mut raw: IndexMap<String, Raw> = IndexMap::new();
-    for variable in &template.variables {
-        raw.insert(
-            variable.name.clone(),
-            Raw { value: variable.default.clone(), span: Some(variable.value_span.clone()) },
-        );
-    }
-    for file in &options.var_files {
-        let (values, problems) = super::parse_variable_file(file);
-        found.extend(problems);
-        for (name, value, span) in values {
-            raw.insert(name, Raw { value: Some(value), span: Some(span) });
-        }
-    }
-    for (name, value) in &options.vars {
-        raw.insert(name.clone(), Raw { value: Some(value.clone()), span: None });
-    }
+    let raw = collect(template, options, found);
     for variable in &template.variables {
         if raw[&variable.name].value.is_none() {
             found.push(
@@ -58,32 +43,66 @@ pub(super) fn settle(
         }
     }
     let sensitive: HashSet<&str> = template.sensitive.iter().map(|(name, _)| name.as_str()).collect();
+    for (name, span) in &template.sensitive {
+        if !raw.contains_key(name) {
+            let help = match nearest(name, raw.keys().map(String::as_str)) {
+                Some(near) => format!("nothing is masked by it; did you mean \"{near}\"?"),
+                None => "nothing is masked by it; remove the name, or declare the variable".to_owned(),
+            };
+            let summary = format!("\"sensitive-variables\" names \"{name}\", which is no variable");
+            found.push(Diagnostic::warning("template/unknown-sensitive", summary).at(span).help(help));
+        }
+    }
     let settled = resolve(&raw, &sensitive, options, found);
 
     let mut secrets = Vec::new();
-    for (name, text) in &settled {
-        for part in text.parts() {
-            let Part::Secret(secret) = part else { continue };
-            let length = secret.expose().chars().count();
-            if sensitive.contains(name.as_str()) && (1..SHORT).contains(&length) {
-                let place = template.sensitive.iter().find(|(n, _)| n == name);
-                let mut finding = Diagnostic::warning(
+    for (name, span) in &template.sensitive {
+        let length = settled.get(name).map_or(0, |text| text.expose().chars().count());
+        if (1..SHORT).contains(&length) {
+            found.push(
+                Diagnostic::warning(
                     "template/short-secret",
                     format!("the sensitive variable \"{name}\" has a value of fewer than {SHORT} characters"),
                 )
+                .at(span)
                 .detail("so short a value is masked only where it stands alone, because it occurs in ordinary words")
-                .help("use a longer value");
-                if let Some((_, span)) = place {
-                    finding = finding.at(span);
-                }
-                found.push(finding);
-            }
-            if length > 0 {
-                secrets.push(secret.clone());
-            }
+                .help("use a longer value"),
+            );
+        }
+        // A value that could not be rendered is shown with its finding, so it has to be masked as it was written.
+        if let (None, Some(Raw { value: Some(value), .. })) = (settled.get(name), raw.get(name)) {
+            secrets.push(Secret::new(value.clone()));
         }
     }
+    for text in settled.values() {
+        secrets.extend(text.parts().iter().filter_map(|part| match part {
+            Part::Secret(secret) if !secret.expose().is_empty() => Some(secret.clone()),
+            _ => None,
+        }));
+    }
     (settled, secrets)
+}
+
+/// The values as they were written: defaults, then variable files, then the command line.
+fn collect(template: &Template, options: &PlanOptions, found: &mut Diagnostics) -> IndexMap<String, Raw> {
+    let mut raw: IndexMap<String, Raw> = IndexMap::new();
+    for variable in &template.variables {
+        let (value, span) = (variable.default.clone(), variable.value_span.clone());
+        raw.insert(variable.name.clone(), Raw { value, span });
+    }
+    for file in &options.var_files {
+        let (values, problems) = super::reader::variable_file(file);
+        found.extend(problems);
+        for (name, value, span) in values {
+            raw.insert(name, Raw { value: Some(value), span });
+        }
+    }
+    for (name, value) in &options.vars {
+        let source = SourceFile::new("<-var>", format!("{name}={value}"));
+        let span = Span::new(&source, name.len() + 1..source.text().len());
+        raw.insert(name.clone(), Raw { value: Some(value.clone()), span });
+    }
+    raw
 }
 
 fn resolve(
@@ -98,7 +117,7 @@ fn resolve(
     let mut pending: Vec<&str> = raw.keys().map(String::as_str).filter(|n| !broken.contains(n)).collect();
     loop {
         let before = pending.len();
-        let mut waiting = Vec::new();
+        let mut waiting: IndexMap<&str, String> = IndexMap::new();
         for name in pending {
             let Raw { value: Some(value), span } = &raw[name] else { continue };
             match render(value, &settled, options) {
@@ -112,11 +131,11 @@ fn resolve(
                     broken.insert(name);
                 }
                 Err(Problem::NoVariable { name: missing, .. }) if raw.contains_key(&missing) => {
-                    waiting.push((name, missing))
+                    waiting.insert(name, missing);
                 }
                 Err(problem) => {
                     broken.insert(name);
-                    found.push(report(name, &problem, span.as_ref(), raw));
+                    found.push(report(name, &problem, value, span, raw));
                 }
             }
         }
@@ -124,31 +143,54 @@ fn resolve(
             break;
         }
         if waiting.len() == before {
-            for (name, other) in &waiting {
-                let mut finding = Diagnostic::error(
-                    "template/variable-cycle",
-                    format!("the variable \"{name}\" refers to itself"),
-                )
-                .detail(format!(
-                    "it needs \"{other}\", which needs \"{name}\" again, directly or through others"
-                ))
-                .help("give one of them a value of its own");
-                if let Some(span) = &raw[*name].span {
-                    finding = finding.at(span);
-                }
-                found.push(finding);
-            }
+            report_cycles(&waiting, raw, found);
             break;
         }
-        pending = waiting.into_iter().map(|(name, _)| name).collect();
+        pending = waiting.into_keys().collect();
     }
     // In the order in which they were declared.
     raw.keys().filter_map(|name| settled.shift_remove(name).map(|text| (name.clone(), text))).collect()
 }
 
-fn report(name: &str, problem: &Problem, span: Option<&Span>, raw: &IndexMap<String, Raw>) -> Diagnostic {
-    let mut finding = match problem {
-        Problem::NoVariable { name: missing, .. } => {
+/// Every variable waits for another one: following them from each ends in a circle, which is told once.
+fn report_cycles(waiting: &IndexMap<&str, String>, raw: &IndexMap<String, Raw>, found: &mut Diagnostics) {
+    let mut seen: HashSet<&str> = HashSet::new();
+    for start in waiting.keys() {
+        let mut path: Vec<&str> = Vec::new();
+        let mut name = *start;
+        while seen.insert(name) {
+            path.push(name);
+            let Some(next) = waiting.get(name) else { break };
+            name = next;
+        }
+        let Some(first) = path.iter().position(|n| *n == name) else { continue };
+        let circle = &path[first..];
+        let shown: Vec<String> = circle.iter().chain(&circle[..1]).map(|n| format!("\"{n}\"")).collect();
+        let mut finding = Diagnostic::error(
+            "template/variable-cycle",
+            format!("the variable \"{}\" refers to itself", circle[0]),
+        )
+        .at(&raw[circle[0]].span)
+        .help("give one of them a value of its own");
+        if circle.len() > 1 {
+            finding = finding.detail(format!("through others: {}", shown.join(" needs ")));
+        }
+        for other in &circle[1..] {
+            finding = finding.related(&raw[*other].span, format!("\"{other}\""));
+        }
+        found.push(finding);
+    }
+}
+
+fn report(
+    name: &str,
+    problem: &Problem,
+    value: &str,
+    span: &Span,
+    raw: &IndexMap<String, Raw>,
+) -> Diagnostic {
+    match problem {
+        Problem::NoVariable { name: missing, at } => {
             let near = nearest(missing, raw.keys().map(String::as_str).filter(|k| *k != name));
             let help =
                 near.map_or("declare it in \"variables\"".to_owned(), |n| format!("did you mean \"{n}\"?"));
@@ -156,21 +198,23 @@ fn report(name: &str, problem: &Problem, span: Option<&Span>, raw: &IndexMap<Str
                 "template/unknown-variable",
                 format!("the variable \"{name}\" refers to \"{missing}\", which does not exist"),
             )
+            .at(&place(span, value, *at))
             .help(help)
         }
-        Problem::Wrong { message, .. } => Diagnostic::error(
-            "template/interpolation",
-            format!("the variable \"{name}\" can't be rendered: {message}"),
-        ),
+        Problem::Wrong { message, at } => {
+            let summary = format!("the variable \"{name}\" can't be rendered: {message}");
+            with_help(
+                Diagnostic::error("template/interpolation", summary).at(&place(span, value, *at)),
+                value,
+            )
+        }
         Problem::Unknown => Diagnostic::error(
             "template/interpolation",
             format!("the variable \"{name}\" can't depend on the running build"),
-        ),
-    };
-    if let Some(span) = span {
-        finding = finding.at(span);
+        )
+        .at(span)
+        .help("use {{build}} in the builder, a provisioner or a post-processor"),
     }
-    finding
 }
 
 /// `{{ .X }}` is not for variables: it is kept as it stands for whoever renders the text later.
@@ -193,14 +237,17 @@ fn render(value: &str, settled: &IndexMap<String, Text>, options: &PlanOptions) 
     };
     let mut out = Text::default();
     let mut rest = value;
-    while let Some((before, field, after)) = next_field(rest) {
+    loop {
         // Pieces between protected fields are rendered one by one; an action never spans a field.
-        out.push_text(&interpolate::render(before, &scope)?);
+        let (before, field, after) = next_field(rest).unwrap_or((rest, "", ""));
+        let offset = value.len() - rest.len();
+        out.push_text(&interpolate::render(before, &scope).map_err(|problem| problem.moved(offset))?);
         out.push_str(field);
+        if field.is_empty() {
+            return Ok(out);
+        }
         rest = after;
     }
-    out.push_text(&interpolate::render(rest, &scope)?);
-    Ok(out)
 }
 
 fn next_field(text: &str) -> Option<(&str, &str, &str)> {
