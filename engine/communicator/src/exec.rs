@@ -1,197 +1,319 @@
-//! Commands and scripts over one channel each.
+//! A command on a channel of its own: its input is fed by one task, its output is drained by another, so that neither a
+//! slow reader nor a command that ends before it has read its input can hang anything.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use fornax_core::communicator::{CommandEvent, ExitStatus, Running};
-use russh::{Channel, ChannelMsg, Sig, client};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use fornax_core::Secret;
+use fornax_core::communicator::{CommandEvent, CommunicatorError, ExitStatus, Running};
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
-/// Output that waits for its reader. Beyond it output is dropped and the gap is told, because a channel that is not
-/// drained stops the whole connection, keep-alive included.
-const WAITING_OUTPUT: usize = 64 << 20;
+use crate::input::{Input, Progress};
+use crate::kill;
+use crate::output::{From, Output, Overflow};
+use crate::session::{Session, Slot};
 
-/// Where the bytes for standard input come from.
-pub enum Input {
-    Bytes(Bytes),
-    /// Blocks of a file or an archive, read on another thread.
-    Blocks(mpsc::Receiver<std::io::Result<Bytes>>),
+pub(crate) type Writer = ChannelWriteHalf<Msg>;
+
+/// A background process may hold the output open for ever; after the exit status we listen so long into silence.
+const LINGER: Duration = Duration::from_secs(5);
+/// What shells use for a program that could not be started.
+const NOT_STARTED: i32 = 126;
+
+pub(crate) struct Request {
+    pub line: Secret,
+    pub input: Input,
+    pub pty: bool,
+    pub overflow: Overflow,
+    pub progress: Option<Arc<Mutex<Progress>>>,
+    /// What becomes of the command when it is dropped before its end.
+    pub on_drop: OnDrop,
 }
 
-pub struct RunningCommand {
-    events: mpsc::UnboundedReceiver<CommandEvent>,
-    waiting: Arc<AtomicUsize>,
-    kill: mpsc::Sender<()>,
-    task: JoinHandle<()>,
+#[derive(Clone)]
+pub(crate) enum OnDrop {
+    /// It ends by itself when its input or output ends.
+    Close,
+    /// It has to be stopped; then this file is removed.
+    Kill { remove: Option<String> },
+}
+
+impl Request {
+    /// Something of our own that is quick and harmless.
+    pub fn plain(line: impl Into<String>) -> Self {
+        Self {
+            line: Secret::new(line.into()),
+            input: Input::none(),
+            pty: false,
+            overflow: Overflow::Wait,
+            progress: None,
+            on_drop: OnDrop::Close,
+        }
+    }
+}
+
+/// A command that runs.
+pub(crate) struct Exec {
+    output: Arc<Output>,
+    writer: Arc<Writer>,
+    session: Arc<Session>,
+    feeder: Option<AbortHandle>,
+    pty: bool,
+    on_drop: OnDrop,
+    killed: bool,
     ended: bool,
 }
 
-/// Starts a command line on a fresh channel.
-pub async fn start(
-    channel: Channel<client::Msg>,
-    line: &str,
-    input: Input,
-    pty: bool,
-) -> Result<RunningCommand, russh::Error> {
-    if pty {
-        channel.request_pty(false, "xterm", 80, 40, 0, 0, &[(russh::Pty::ECHO, 0)]).await?;
+/// A command of the user counts as running while this lives.
+struct Counted(Arc<Session>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.commands.fetch_sub(1, Ordering::Relaxed);
     }
-    // The reply tells nothing that the first output or the exit status does not tell.
-    channel.exec(false, line.as_bytes()).await?;
-    let (sender, events) = mpsc::unbounded_channel();
-    let (kill, killed) = mpsc::channel(1);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let task = tokio::spawn(drive(channel, input, sender, killed, waiting.clone()));
-    Ok(RunningCommand { events, waiting, kill, task, ended: false })
 }
 
-/// Feeds and drains one channel to its end. Both directions run at once: a command that ends early never takes the
-/// rest of its input.
-async fn drive(
-    channel: Channel<client::Msg>,
-    input: Input,
-    events: mpsc::UnboundedSender<CommandEvent>,
-    mut killed: mpsc::Receiver<()>,
-    waiting: Arc<AtomicUsize>,
-) {
-    let (mut reader, writer) = channel.split();
-    let feed = async {
-        match input {
-            Input::Bytes(bytes) => {
-                if !bytes.is_empty() {
-                    let _ = writer.data_bytes(bytes).await;
-                }
-            }
-            Input::Blocks(mut blocks) => {
-                while let Some(block) = blocks.recv().await {
-                    let Ok(block) = block else {
-                        // Without the rest the other side must not take it for whole: no end of file is sent.
-                        let _ = writer.close().await;
-                        return;
-                    };
-                    if writer.data_bytes(block).await.is_err() {
-                        return;
-                    }
-                }
-            }
+impl Exec {
+    pub async fn start(session: &Arc<Session>, request: Request) -> Result<Self, CommunicatorError> {
+        let (channel, slot) = session.channel().await?;
+        let (reader, writer) = channel.split();
+        let writer = Arc::new(writer);
+        let lost = |_| session.lost();
+        if request.pty {
+            // Echo is off, as in Packer: what we send would come back in the output.
+            let modes = [(Pty::ECHO, 0), (Pty::TTY_OP_ISPEED, 14_400), (Pty::TTY_OP_OSPEED, 14_400)];
+            writer.request_pty(false, "xterm", 80, 40, 0, 0, &modes).await.map_err(lost)?;
         }
-        let _ = writer.eof().await;
-    };
-    let drain = async {
-        let mut status = ExitStatus { disconnected: true, ..ExitStatus::default() };
-        let mut dropped = 0usize;
-        let mut give = |data: Bytes, make: fn(Bytes) -> CommandEvent| {
-            if waiting.load(Ordering::Relaxed) + data.len() > WAITING_OUTPUT {
-                dropped += data.len();
-                return;
+        writer.exec(true, request.line.expose()).await.map_err(lost)?;
+        let feeder = match request.input {
+            Input::Bytes(bytes) if bytes.is_empty() => {
+                writer.eof().await.map_err(lost)?;
+                None
             }
-            if dropped > 0 {
-                let note = format!(
-                    "\n[{dropped} bytes of output were dropped here: they came faster than they could be shown]\n"
-                );
-                dropped = 0;
-                let _ = events.send(CommandEvent::Stderr(note.into()));
-            }
-            waiting.fetch_add(data.len(), Ordering::Relaxed);
-            let _ = events.send(make(data));
+            input => Some(tokio::spawn(feed(writer.clone(), input, request.progress)).abort_handle()),
         };
-        while let Some(message) = reader.wait().await {
-            match message {
-                ChannelMsg::Data { data } => give(data, CommandEvent::Stdout),
-                ChannelMsg::ExtendedData { data, .. } => give(data, CommandEvent::Stderr),
-                ChannelMsg::ExitStatus { exit_status } => {
-                    status = ExitStatus { code: Some(exit_status as i32), ..ExitStatus::default() };
-                }
-                ChannelMsg::ExitSignal { signal_name, .. } => {
-                    status = ExitStatus { signal: Some(signal(&signal_name)), ..ExitStatus::default() };
-                }
-                ChannelMsg::Failure => break,
-                _ => {}
+        let counted = matches!(request.on_drop, OnDrop::Kill { .. }).then(|| {
+            session.commands.fetch_add(1, Ordering::Relaxed);
+            Counted(session.clone())
+        });
+        let output = Arc::new(Output::new(request.overflow));
+        let channels = session.open_channels();
+        tokio::spawn(drain(reader, writer.clone(), output.clone(), channels, feeder.clone(), slot, counted));
+        Ok(Self {
+            output,
+            writer,
+            session: session.clone(),
+            feeder,
+            pty: request.pty,
+            on_drop: request.on_drop,
+            killed: false,
+            ended: false,
+        })
+    }
+
+    /// The next piece; none after the exit status.
+    pub async fn next(&mut self) -> Option<CommandEvent> {
+        let event = self.output.next().await;
+        match event {
+            // The channel was closed by us, so the machine does not say how it ended.
+            Some(CommandEvent::Exited(status))
+                if self.killed && status.disconnected && !self.session.is_gone() =>
+            {
+                self.ended = true;
+                let signal = Some("KILL".to_owned());
+                Some(CommandEvent::Exited(ExitStatus { signal, ..ExitStatus::default() }))
             }
-        }
-        status
-    };
-    let status = {
-        tokio::pin!(drain);
-        let both = async {
-            tokio::select! {
-                status = &mut drain => status,
-                () = feed => drain.await,
+            Some(CommandEvent::Exited(_)) | None => {
+                self.ended = true;
+                event
             }
-        };
-        tokio::select! {
-            status = both => Some(status),
-            _ = killed.recv() => None,
-        }
-    };
-    match status {
-        Some(status) => {
-            let _ = events.send(CommandEvent::Exited(status));
-        }
-        None => {
-            // The signal reaches the command where the server passes it on; closing hangs up a terminal.
-            let _ = writer.signal(Sig::TERM).await;
+            event => event,
         }
     }
-    let _ = writer.close().await;
+
+    /// Runs to the end. Stdout beyond `limit` bytes is an error, as a command of ours never says so much.
+    pub async fn finish(mut self, limit: usize) -> Result<Finished, CommunicatorError> {
+        let mut finished = Finished::default();
+        while let Some(event) = self.next().await {
+            match event {
+                CommandEvent::Stdout(data) => {
+                    if finished.stdout.len() + data.len() > limit {
+                        finished.too_long = true;
+                        return Ok(finished);
+                    }
+                    finished.stdout.extend_from_slice(&data);
+                }
+                CommandEvent::Stderr(data) => {
+                    let room = MOST_STDERR.saturating_sub(finished.stderr.len()).min(data.len());
+                    finished.stderr.push_str(&String::from_utf8_lossy(&data[..room]));
+                }
+                CommandEvent::Exited(status) if status.disconnected => return Err(self.session.lost()),
+                CommandEvent::Exited(status) => finished.code = status.code,
+            }
+        }
+        Ok(finished)
+    }
+}
+
+/// More of a failed command's complaint than this is not kept.
+const MOST_STDERR: usize = 16 * 1024;
+
+/// How a command of our own ended.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    pub too_long: bool,
+}
+
+impl Finished {
+    /// What it said about its failure, on one line.
+    pub fn complaint(&self) -> String {
+        let lines: Vec<&str> = self.stderr.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        match (lines.is_empty(), self.code) {
+            (false, _) => lines.join("; "),
+            (true, Some(code)) => format!("exit code {code}"),
+            (true, None) => "it was killed".into(),
+        }
+    }
+}
+
+/// Runs a line of our own to its end.
+pub(crate) async fn run(session: &Arc<Session>, line: String) -> Result<Finished, CommunicatorError> {
+    Exec::start(session, Request::plain(line)).await?.finish(1 << 20).await
+}
+
+impl Drop for Exec {
+    fn drop(&mut self) {
+        if self.ended || self.output.has_ended() {
+            return;
+        }
+        self.output.discard();
+        if let Some(feeder) = &self.feeder {
+            feeder.abort();
+        }
+        let (writer, session, output) = (self.writer.clone(), self.session.clone(), self.output.clone());
+        let (pty, on_drop) = (self.pty, self.on_drop.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            match on_drop {
+                OnDrop::Close => drop(writer.close().await),
+                OnDrop::Kill { remove } => {
+                    kill::stop(&session, &writer, &output, pty, remove.as_deref()).await
+                }
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Running for Exec {
+    async fn next(&mut self) -> Option<CommandEvent> {
+        Exec::next(self).await
+    }
+
+    async fn kill(&mut self) {
+        if self.ended || self.killed {
+            return;
+        }
+        self.killed = true;
+        self.output.discard();
+        if let Some(feeder) = &self.feeder {
+            feeder.abort();
+        }
+        let remove = match &self.on_drop {
+            OnDrop::Kill { remove } => remove.clone(),
+            OnDrop::Close => None,
+        };
+        kill::stop(&self.session, &self.writer, &self.output, self.pty, remove.as_deref()).await;
+    }
+}
+
+async fn feed(writer: Arc<Writer>, input: Input, progress: Option<Arc<Mutex<Progress>>>) {
+    match input {
+        Input::Bytes(bytes) => {
+            if writer.data_bytes(bytes).await.is_err() {
+                return;
+            }
+        }
+        Input::Blocks(mut blocks) => {
+            while let Some(block) = blocks.recv().await {
+                let Ok(block) = block else {
+                    let _ = writer.close().await;
+                    return;
+                };
+                let count = block.len();
+                if writer.data_bytes(block).await.is_err() {
+                    return;
+                }
+                if let Some(progress) = &progress {
+                    progress.lock().unwrap_or_else(PoisonError::into_inner).add(count);
+                }
+            }
+        }
+    }
+    let _ = writer.eof().await;
+}
+
+/// Takes everything off the channel as it comes. The slot is held until the channel is closed.
+async fn drain(
+    mut reader: ChannelReadHalf,
+    writer: Arc<Writer>,
+    output: Arc<Output>,
+    mut channels: watch::Receiver<usize>,
+    feeder: Option<AbortHandle>,
+    slot: Slot,
+    counted: Option<Counted>,
+) {
+    let mut status = ExitStatus::default();
+    loop {
+        let ended = status.code.is_some() || status.signal.is_some();
+        let message = if ended {
+            match tokio::time::timeout(LINGER, reader.wait()).await {
+                Ok(message) => message,
+                Err(_) => {
+                    let _ = writer.close().await;
+                    break;
+                }
+            }
+        } else {
+            reader.wait().await
+        };
+        match message {
+            Some(ChannelMsg::Data { data }) => output.push(From::Stdout, data, &mut channels).await,
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
+                output.push(From::Stderr, data, &mut channels).await
+            }
+            Some(ChannelMsg::ExitStatus { exit_status }) => status.code = Some(exit_status.cast_signed()),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => status.signal = Some(signal(&signal_name)),
+            Some(ChannelMsg::Failure) => {
+                let note = "the machine refused to start a command or to give it a terminal\n";
+                output.push(From::Stderr, note.into(), &mut channels).await;
+                status.code = Some(NOT_STARTED);
+                let _ = writer.close().await;
+            }
+            Some(ChannelMsg::Close) | None => break,
+            Some(_) => {}
+        }
+    }
+    if let Some(feeder) = feeder {
+        feeder.abort();
+    }
+    status.disconnected = status.code.is_none() && status.signal.is_none();
+    drop(counted);
+    drop(slot);
+    output.end(status);
 }
 
 fn signal(signal: &Sig) -> String {
     match signal {
         Sig::Custom(name) => name.clone(),
-        other => format!("{other:?}"),
+        known => format!("{known:?}"),
     }
-}
-
-#[async_trait]
-impl Running for RunningCommand {
-    async fn next(&mut self) -> Option<CommandEvent> {
-        if self.ended {
-            return None;
-        }
-        let event = self.events.recv().await;
-        match &event {
-            Some(CommandEvent::Stdout(data) | CommandEvent::Stderr(data)) => {
-                self.waiting.fetch_sub(data.len(), Ordering::Relaxed);
-            }
-            Some(CommandEvent::Exited(_)) | None => self.ended = true,
-        }
-        event
-    }
-
-    async fn kill(&mut self) {
-        let _ = self.kill.try_send(());
-        self.ended = true;
-    }
-}
-
-impl Drop for RunningCommand {
-    fn drop(&mut self) {
-        // Asks rather than aborts, so that the channel is closed and the server can use its slot again.
-        if !self.task.is_finished() {
-            let _ = self.kill.try_send(());
-        }
-    }
-}
-
-/// Quotes a text as one word for a POSIX shell.
-pub fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// The exit code of a script that arrived cut short and was not run.
-pub const CUT_SHORT: i32 = 122;
-
-/// A command line that writes its whole input to a file, checks that all of it came, runs `command`, and removes the
-/// file: a script over one channel. The script's own input is empty.
-pub fn script_line(path: &str, mode: u32, length: u64, command: &str, keep: bool) -> String {
-    let remove = if keep { "" } else { "rm -f \"$f\"; " };
-    let body = format!(
-        "f={path}; (umask 077; cat >\"$f\") && [ \"$(wc -c <\"$f\")\" -eq {length} ] || {{ echo \"the script did not arrive whole at $f\" >&2; {remove}exit {CUT_SHORT}; }}; chmod {mode:04o} \"$f\"; ({command}\n) </dev/null; r=$?; {remove}exit $r",
-        path = quote(path),
-    );
-    format!("sh -c {}", quote(&body))
 }

@@ -1,36 +1,28 @@
-//! The way into the machine: SSH by russh. Implements the communicator ports of the core.
+//! The way into the machine: SSH by russh, behind the core's ports.
 //!
-//! `connect` retries until the machine answers and says why it waits, `session` owns the connection and everything that
-//! russh needs to be fast and never to hang, `exec` runs commands and scripts, `transfer` moves files and directories.
+//! [`SshConnector`] makes keys and connections (retrying until a machine answers, and saying why it does not yet);
+//! what it returns runs commands, carries scripts on one channel, transfers files and directories, and reconnects
+//! after a reboot. Only this crate knows russh. Byte streams come from a `Dialer`: [`TcpDialer`] for real hosts,
+//! anything else for machines that live in this process.
 
-mod connect;
+mod auth;
+mod communicator;
+mod connector;
+mod dialer;
 mod exec;
+mod input;
 mod keys;
+mod kill;
+mod machine;
+mod output;
+mod script;
 mod session;
+mod sftp;
+mod shell;
+mod socks;
 mod transfer;
+mod tree;
 
-use std::io;
-use std::time::Duration;
-
-use async_trait::async_trait;
-use fornax_core::communicator::{Dialer, Stream};
-use tokio::net::TcpStream;
-
-pub use connect::SshConnector;
-
-/// Dials over TCP.
-pub struct TcpDialer;
-
-/// One attempt at one host; a machine that boots drops packets, so waiting longer than this is pointless.
-const DIAL: Duration = Duration::from_secs(15);
-
-#[async_trait]
-impl Dialer for TcpDialer {
-    async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
-        let stream = tokio::time::timeout(DIAL, TcpStream::connect((host, port)))
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
-        stream.set_nodelay(true)?;
-        Ok(Box::new(session::QuickAck::new(stream)))
-    }
-}
+pub use communicator::SshCommunicator;
+pub use connector::SshConnector;
+pub use dialer::TcpDialer;

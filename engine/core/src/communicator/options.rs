@@ -38,6 +38,8 @@ pub struct BastionOptions {
     pub username: String,
     pub password: Option<Secret>,
     pub private_key_file: Option<String>,
+    /// Belongs to the key file.
+    pub certificate_file: Option<String>,
     pub agent_auth: bool,
     pub interactive: bool,
 }
@@ -202,6 +204,7 @@ impl SshOptions {
             password: secret(r.text("ssh_bastion_password")),
             private_key_file: plain(r.text("ssh_bastion_private_key_file"))
                 .or_else(|| plain(r.text("ssh_private_key_file"))),
+            certificate_file: plain(r.text("ssh_bastion_certificate_file")),
             agent_auth: r.flag("ssh_bastion_agent_auth"),
             interactive: false,
         });
