@@ -25,6 +25,7 @@ pub async fn prepare_build(
             let (config, problems) = plan.config.resolve(None, &[]);
             let resolved = !problems.has_errors();
             found.extend(problems);
+            found.extend(plan.check_build_keys(factory.build_data_keys()));
             let (builder, problems) = factory.prepare(&config, context);
             found.extend(problems);
             builder.filter(|_| resolved)
