@@ -82,3 +82,6 @@ pub struct RunSettings {
     pub open_journal: OpenJournal,
     pub remove_file: RemoveFile,
 }
+
+#[cfg(test)]
+mod tests;

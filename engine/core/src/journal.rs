@@ -252,3 +252,6 @@ impl Ticket {
         self.journal.record(Fact::Failed { entry: self.entry, error: error.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,9 @@ pub mod source;
 pub mod template;
 pub mod value;
 
+#[cfg(test)]
+mod testing;
+
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use event::{BuildEvents, Event, EventSink};
 pub use secret::{Redactor, Secret};

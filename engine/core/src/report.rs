@@ -279,3 +279,6 @@ pub fn long_duration(duration: Duration) -> String {
     }
     if parts.is_empty() { "0 seconds".to_owned() } else { parts.join(" ") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -381,3 +381,6 @@ impl Saga {
         self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

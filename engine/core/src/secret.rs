@@ -51,3 +51,6 @@ impl From<String> for Secret {
         Self::new(value)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 /// Values with fewer characters are masked only where they stand alone, and only in the forms that text takes.
@@ -116,11 +116,13 @@ impl Collector {
                 }
             }
         }
-        let encoded = STANDARD_NO_PAD.encode(value);
-        for width in [64, 76] {
-            if encoded.len() > width {
-                for line in encoded.as_bytes().chunks(width).filter(|line| line.len() >= 2 * SHORT) {
-                    self.add(line, false);
+        // Long values are wrapped.
+        for encoded in [STANDARD_NO_PAD.encode(value), STANDARD.encode(value)] {
+            for width in [64, 76] {
+                if encoded.len() > width {
+                    for line in encoded.as_bytes().chunks(width).filter(|line| line.len() >= 2 * SHORT) {
+                        self.add(line, false);
+                    }
                 }
             }
         }
