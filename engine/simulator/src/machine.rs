@@ -3,6 +3,7 @@
 //! The Resource Manager side creates, stops, captures and deletes machines only through the two traits here. Backends:
 //! `record` (commands are recorded, not executed) and `jail` (an own root file system in Linux namespaces).
 
+pub mod jail;
 pub mod record;
 
 use std::io;

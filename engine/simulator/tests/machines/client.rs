@@ -75,6 +75,15 @@ impl Client {
         Self::login(machine.connect().await.unwrap(), USER, key).await.expect("the login is refused")
     }
 
+    /// None where the server refuses the key, or is not there.
+    pub async fn try_login(stream: Box<dyn Stream>, key: &PrivateKey) -> Option<Self> {
+        let config = Arc::new(client::Config::default());
+        let mut handle = client::connect_stream(config, stream, Trusting).await.ok()?;
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key.clone()), None);
+        let result = handle.authenticate_publickey(USER, key).await.ok()?;
+        (result == AuthResult::Success).then_some(Self { handle })
+    }
+
     /// None where the server refuses the key.
     pub async fn login(stream: Box<dyn Stream>, user: &str, key: &PrivateKey) -> Option<Self> {
         let mut handle = Self::greet(stream).await;

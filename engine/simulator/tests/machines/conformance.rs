@@ -7,6 +7,7 @@ use fornax_simulator::machine::{Base, MachineBackend, MachineError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::client::{Client, USER, key, marketplace, spec};
+use crate::jail::Lab;
 
 fn record() -> Arc<dyn MachineBackend> {
     Record::new(RecordConfig::default()).unwrap()
@@ -26,6 +27,26 @@ pub async fn record_keeps_its_disk() {
 
 pub async fn record_refuses_strangers() {
     refuses_strangers(record()).await;
+}
+
+pub async fn jail_runs_commands() -> Result<(), String> {
+    runs_commands(Lab::new().await?.jail()).await;
+    Ok(())
+}
+
+pub async fn jail_takes_files() -> Result<(), String> {
+    takes_files(Lab::new().await?.jail()).await;
+    Ok(())
+}
+
+pub async fn jail_keeps_its_disk() -> Result<(), String> {
+    keeps_its_disk(Lab::new().await?.jail()).await;
+    Ok(())
+}
+
+pub async fn jail_refuses_strangers() -> Result<(), String> {
+    refuses_strangers(Lab::new().await?.jail()).await;
+    Ok(())
 }
 
 /// The questions of a communicator, exit codes, input.
