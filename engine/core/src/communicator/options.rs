@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::duration::parse_duration;
 use crate::secret::Secret;
+use crate::source::Span;
 use crate::value::{Node, Text, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +92,60 @@ pub struct SshOptions {
 pub struct SshDefaults {
     /// Empty: the user has to name it.
     pub username: String,
+    /// Where it is not the usual five minutes, refused logins are not limited.
     pub timeout: Duration,
 }
 
 impl Default for SshDefaults {
     fn default() -> Self {
-        Self { username: String::new(), timeout: Duration::from_secs(300) }
+        Self { username: String::new(), timeout: USUAL_TIMEOUT }
     }
 }
+
+/// How long Packer waits where neither the user nor the builder says so; refused logins are limited then, too.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(300);
+const USUAL_ATTEMPTS: u32 = 10;
+
+/// Options that are known but not supported yet, and what to do without them.
+const NOT_YET: &[(&str, &str)] = &[
+    ("ssh_bastion_interactive", "give ssh_bastion_password: it answers the bastion's questions"),
+    ("ssh_remote_tunnels", "let the machine reach the host directly, or upload what it needs"),
+    ("ssh_local_tunnels", "remove it"),
+    ("ssh_public_key", "use ssh_private_key_file"),
+    ("ssh_private_key", "write the key to a file and name it in ssh_private_key_file"),
+];
+
+/// Ciphers that `ssh_ciphers` may name; the part before `@` is enough.
+pub const CIPHERS: &[&str] = &[
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+    "aes256-cbc",
+    "aes192-cbc",
+    "aes128-cbc",
+];
+
+/// What `ssh_key_exchange_algorithms` may name.
+pub const KEY_EXCHANGES: &[&str] = &[
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp521",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group-exchange-sha1",
+    "diffie-hellman-group18-sha512",
+    "diffie-hellman-group17-sha512",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group15-sha512",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group14-sha1",
+    "diffie-hellman-group1-sha1",
+];
 
 impl CommunicatorKind {
     /// Reads `communicator`; absent means SSH. None if it names one that is not there.
@@ -178,21 +225,10 @@ impl SshOptions {
     pub fn from_config(config: &Node, defaults: &SshDefaults, diagnostics: &mut Diagnostics) -> Option<Self> {
         let before = diagnostics.iter().filter(|d| d.severity == crate::Severity::Error).count();
         let mut r = Reader { config, found: diagnostics };
-        for key in [
-            "ssh_bastion_certificate_file",
-            "ssh_certificate_file",
-            "ssh_bastion_interactive",
-            "ssh_remote_tunnels",
-            "ssh_local_tunnels",
-            "ssh_read_write_timeout",
-        ] {
+        for (key, instead) in NOT_YET {
             if r.is_set(key) {
-                r.wrong(
-                    key,
-                    "ssh/not-supported-yet",
-                    &format!("the option \"{key}\" is not supported yet"),
-                    "remove it",
-                );
+                let summary = format!("the option \"{key}\" is not supported yet");
+                r.wrong(key, "ssh/not-supported-yet", &summary, instead);
             }
         }
         let secret = |text: Option<Text>| text.filter(|t| !t.is_empty()).map(|t| Secret::new(t.expose()));
@@ -234,24 +270,25 @@ impl SshOptions {
                 "remove one of the two",
             );
         }
-        let key_kind = match plain(r.text("temporary_key_pair_type")).as_deref() {
-            None | Some("ed25519") => KeyKind::Ed25519,
-            Some("rsa") => KeyKind::Rsa,
-            Some("ecdsa") => match r.number("temporary_key_pair_bits") {
-                None | Some(256) => KeyKind::EcdsaP256,
-                Some(384) => KeyKind::EcdsaP384,
-                _ => KeyKind::EcdsaP521,
-            },
-            Some(_) => {
-                r.wrong(
-                    "temporary_key_pair_type",
-                    "ssh/key-type",
-                    "this type of key is not known",
-                    "write ed25519, rsa or ecdsa",
-                );
-                KeyKind::Ed25519
-            }
-        };
+        if r.is_set("ssh_certificate_file") && !r.is_set("ssh_private_key_file") {
+            r.wrong(
+                "ssh_certificate_file",
+                "ssh/certificate-without-key",
+                "a certificate is of use only with its key",
+                "give ssh_private_key_file, too",
+            );
+        }
+        if r.is_set("ssh_bastion_certificate_file")
+            && bastion.as_ref().is_some_and(|b| b.private_key_file.is_none())
+        {
+            r.wrong(
+                "ssh_bastion_certificate_file",
+                "ssh/certificate-without-key",
+                "a certificate is of use only with its key",
+                "give ssh_bastion_private_key_file, too",
+            );
+        }
+        let (key_kind, key_bits) = r.key_pair();
         let transfer_method = match plain(r.text("ssh_file_transfer_method")).as_deref() {
             None | Some("scp") => TransferMethod::Scp,
             Some("sftp") => TransferMethod::Sftp,
@@ -271,28 +308,29 @@ impl SshOptions {
             Some(r.duration("ssh_keep_alive_interval").unwrap_or(Duration::from_secs(5)))
                 .filter(|d| !d.is_zero())
         };
+        let timeout =
+            r.duration("ssh_timeout").or_else(|| r.duration("ssh_wait_timeout")).filter(|d| !d.is_zero());
+        let usual_attempts =
+            (timeout.is_none() && defaults.timeout == USUAL_TIMEOUT).then_some(USUAL_ATTEMPTS);
         let options = SshOptions {
             host: plain(r.text("ssh_host")),
             port: r.port("ssh_port", 22),
             username: plain(r.text("ssh_username")).unwrap_or_else(|| defaults.username.clone()),
             password: secret(r.text("ssh_password")),
             private_key_file: plain(r.text("ssh_private_key_file")),
-            certificate_file: None,
+            certificate_file: plain(r.text("ssh_certificate_file")),
             key_kind,
-            key_bits: r.number("temporary_key_pair_bits"),
-            timeout: r
-                .duration("ssh_timeout")
-                .or_else(|| r.duration("ssh_wait_timeout"))
-                .unwrap_or(defaults.timeout),
-            handshake_attempts: r.number("ssh_handshake_attempts").filter(|n| *n > 0),
+            key_bits,
+            timeout: timeout.unwrap_or(defaults.timeout),
+            handshake_attempts: r.number("ssh_handshake_attempts").filter(|n| *n > 0).or(usual_attempts),
             pty: r.flag("ssh_pty"),
             agent_auth: r.flag("ssh_agent_auth"),
             disable_agent_forwarding: r.flag("ssh_disable_agent_forwarding"),
-            ciphers: r.list("ssh_ciphers"),
-            key_exchange_algorithms: r.list("ssh_key_exchange_algorithms"),
+            ciphers: r.names("ssh_ciphers", CIPHERS),
+            key_exchange_algorithms: r.names("ssh_key_exchange_algorithms", KEY_EXCHANGES),
             transfer_method,
             keep_alive_interval: keep_alive,
-            read_write_timeout: None,
+            read_write_timeout: r.duration("ssh_read_write_timeout").filter(|d| !d.is_zero()),
             clear_authorized_keys: r.flag("ssh_clear_authorized_keys"),
             pause_before_connecting: r.duration("pause_before_connecting"),
             bastion,
@@ -412,16 +450,87 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn list(&mut self, key: &str) -> Vec<String> {
-        let items = self
-            .node(key)
-            .map(|n| n.items().iter().filter_map(Node::as_text).map(|t| t.expose()).collect::<Vec<_>>());
-        match items {
-            Some(items) if !items.is_empty() => items,
-            Some(_) => {
-                self.text(key).map(|t| t.expose().split(',').map(str::to_owned).collect()).unwrap_or_default()
+    /// `temporary_key_pair_type` and `temporary_key_pair_bits`.
+    fn key_pair(&mut self) -> (KeyKind, Option<u32>) {
+        let bits = self.number("temporary_key_pair_bits").filter(|n| *n > 0);
+        let kind = self.text("temporary_key_pair_type").map(|t| t.expose()).unwrap_or_default();
+        let (kind, right, allowed) = match (kind.as_str(), bits) {
+            ("" | "ed25519", _) => return (KeyKind::Ed25519, None),
+            ("rsa", None) => return (KeyKind::Rsa, None),
+            ("rsa", Some(n)) => (KeyKind::Rsa, (2048..=8192).contains(&n), "from 2048 to 8192"),
+            ("ecdsa", None | Some(521)) => return (KeyKind::EcdsaP521, None),
+            ("ecdsa", Some(256)) => return (KeyKind::EcdsaP256, None),
+            ("ecdsa", Some(384)) => return (KeyKind::EcdsaP384, None),
+            ("ecdsa", Some(_)) => (KeyKind::EcdsaP521, false, "256, 384 or 521"),
+            _ => {
+                self.wrong(
+                    "temporary_key_pair_type",
+                    "ssh/key-type",
+                    "this type of key is not known",
+                    "write ed25519, rsa or ecdsa",
+                );
+                return (KeyKind::Ed25519, None);
             }
-            None => Vec::new(),
+        };
+        if !right {
+            self.wrong(
+                "temporary_key_pair_bits",
+                "ssh/key-bits",
+                "a key of this length can't be made",
+                &format!("keys of this type have {allowed} bits"),
+            );
         }
+        (kind, bits)
+    }
+
+    /// A list of algorithms, each of which must be known.
+    fn names(&mut self, key: &str, known: &[&'static str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, span) in self.list(key) {
+            let full = known.iter().find(|k| **k == name || k.split('@').next() == Some(name.as_str()));
+            match full {
+                Some(full) => found.push((*full).to_owned()),
+                None => {
+                    let summary = format!("\"{key}\" names \"{name}\", which is not known here");
+                    let help = match nearest(&name, known.iter().copied()) {
+                        Some(near) => format!("did you mean \"{near}\"?"),
+                        None => format!("known are {}", known.join(", ")),
+                    };
+                    self.found.push(Diagnostic::error("ssh/algorithm", summary).at(&span).help(help));
+                }
+            }
+        }
+        found
+    }
+
+    /// A list of texts, or one text with commas.
+    fn list(&mut self, key: &str) -> Vec<(String, Span)> {
+        let Some(node) = self.node(key).cloned() else { return Vec::new() };
+        if let Value::Array(items) = &node.value {
+            let mut texts = Vec::new();
+            for item in items {
+                match item.as_text() {
+                    Some(text) => texts.push((text.expose(), item.span.clone())),
+                    None => self.found.push(
+                        Diagnostic::error(
+                            "ssh/wrong-type",
+                            format!("\"{key}\" is a list of strings, not of {}", item.kind()),
+                        )
+                        .at(&item.span)
+                        .help("write each as a string"),
+                    ),
+                }
+            }
+            return texts;
+        }
+        let text = self.text(key).map(|t| t.expose()).unwrap_or_default();
+        text.split(',')
+            .map(str::trim)
+            .filter(|t| !t.is_empty())
+            .map(|t| (t.to_owned(), node.span.clone()))
+            .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
