@@ -244,7 +244,7 @@ impl Arm {
             let token = self.bounded(shared.tokens.get(&self.cancel), deadline).await?.ok_or_else(timeout)?;
             let token = token.map_err(|source| match source {
                 TokenError::Cancelled => ArmError::Cancelled,
-                source => ArmError::Token { what: call.what.clone(), source },
+                source => ArmError::Token { what: call.what.clone(), source: Box::new(source) },
             })?;
             let request = self.request(call, token.value.expose())?;
             tracing::debug!(method = %call.method, path = call.url.path(), "request");

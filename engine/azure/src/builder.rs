@@ -63,7 +63,8 @@ impl AzureFactory {
 
     /// What the template of this configuration takes for granted; empty if the configuration has errors.
     pub fn presupposes(&self, config: &Node, context: &PrepareContext) -> Vec<Presupposition> {
-        self.read(config, context).0.map(|c| c.presupposes()).unwrap_or_default()
+        // Who would log in does not matter for that.
+        self.read(config, context, true).0.map(|c| c.presupposes()).unwrap_or_default()
     }
 
     /// Undoes the journal of a process that died. Cloud and credentials are the factory's own target where it has one.
@@ -88,19 +89,21 @@ impl AzureFactory {
         Ok(AzureUndo::unconnected(destination, transport, gate, &header.build_id, redactor, events))
     }
 
-    fn read(&self, config: &Node, context: &PrepareContext) -> (Option<Config>, Diagnostics) {
+    fn read(
+        &self,
+        config: &Node,
+        context: &PrepareContext,
+        target_is_given: bool,
+    ) -> (Option<Config>, Diagnostics) {
         let env = context.env.clone();
-        let around = Surroundings {
-            working_dir: &context.working_dir,
-            env: &move |name| env(name),
-            target_is_given: self.settings.target.is_some(),
-        };
+        let around =
+            Surroundings { working_dir: &context.working_dir, env: &move |name| env(name), target_is_given };
         Config::read(config, &around)
     }
 
     fn gate(&self, subscription: &str) -> Arc<Gate> {
         let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.entry(subscription.to_lowercase()).or_insert_with(Gate::new).clone()
+        gates.entry(subscription.to_lowercase()).or_default().clone()
     }
 }
 
@@ -114,7 +117,7 @@ impl BuilderFactory for AzureFactory {
     }
 
     fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
-        let (config, found) = self.read(config, context);
+        let (config, found) = self.read(config, context, self.settings.target.is_some());
         let Some(config) = config else { return (None, found) };
         let destination = Destination::of(&config, self.settings.target.as_ref());
         // Whether or not the template calls them sensitive, these are.

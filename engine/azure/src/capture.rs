@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::arm::Call;
 use crate::artifact::Made;
+use crate::client::ImageSpec;
 use crate::config::ImageName;
 use crate::error::ArmError;
 use crate::id::{self, Kind};
@@ -119,18 +120,14 @@ impl Run<'_> {
         events.message(format!(" -> Image ResourceGroupName   : '{}'", image.group));
         events.message(format!(" -> Image Name                : '{}'", image.name));
         let id = id::resource(self.subscription(), &image.group, Kind::Image, &image.name);
-        let call = self
-            .compute
-            .create_image(
-                &image.group,
-                &image.name,
-                &facts.location,
-                &self.tags(),
-                &self.id(Kind::VirtualMachine, &names.machine),
-                facts.generation.as_deref(),
-                self.config().zone_resilient,
-            )
-            .await?;
+        let spec = ImageSpec {
+            location: facts.location.clone(),
+            tags: self.tags(),
+            machine_id: self.id(Kind::VirtualMachine, &names.machine),
+            generation: facts.generation.clone(),
+            zone_resilient: self.config().zone_resilient,
+        };
+        let call = self.compute.create_image(&image.group, &image.name, &spec).await?;
         // Announced before the old image goes: whoever reads the journal knows that this build was at it. The old
         // one carries another build's tag, so undo does not touch it.
         let resource = Resource::new(Kind::Image.word(), id, Lifetime::Product);

@@ -1,7 +1,7 @@
 //! A gate in front of a subscription. Resource Manager counts the requests of all builds together and renews the wait
 //! of everybody who asks before `Retry-After` is over; so one refused request pauses all of them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,14 +15,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn new() -> Arc<Self> {
-        Arc::default()
-    }
-
     /// No request passes for this long. A shorter pause than the one that is under way changes nothing.
     pub fn close_for(&self, pause: Duration) {
         let until = Instant::now() + pause;
-        let mut closed = self.closed_until.lock().expect("nobody panics while holding the gate");
+        let mut closed = self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
         if closed.is_none_or(|now| now < until) {
             *closed = Some(until);
         }
@@ -30,7 +26,7 @@ impl Gate {
 
     /// How long the gate is still closed.
     pub fn remaining(&self) -> Option<Duration> {
-        let closed = *self.closed_until.lock().expect("nobody panics while holding the gate");
+        let closed = *self.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
         closed.and_then(|until| until.checked_duration_since(Instant::now())).filter(|d| !d.is_zero())
     }
 

@@ -106,10 +106,6 @@ pub async fn start(arm: &Arm, call: &Call) -> Result<Operation, ArmError> {
 }
 
 impl Operation {
-    pub fn is_finished(&self) -> bool {
-        matches!(self.state, Progress::Finished(_))
-    }
-
     /// Waits for the end.
     pub async fn finish(self, arm: &Arm) -> Result<Value, ArmError> {
         let Operation { call, began, deadline, state } = self;

@@ -140,10 +140,20 @@ impl Run<'_> {
         }
         let used: Vec<_> = disks.iter().collect();
         let ticket = journal.begin_using(self.temporary(Kind::VirtualMachine, &names.machine), &used)?;
+        // Until the machine is finished its user need not exist: whoever counts refused logins begins later.
+        let counts = self.config().ssh.as_ref().is_some_and(|ssh| ssh.handshake_attempts.is_some());
+        let mut accepted = Some(accepted);
+        let mut tell = || accepted.take().map(|a| a.send(()));
         let result = match lro::start(arm, &call).await {
             Ok(operation) => {
-                let _ = accepted.send(());
-                operation.finish(arm).await
+                if !counts {
+                    tell();
+                }
+                let result = operation.finish(arm).await;
+                if result.is_ok() {
+                    tell();
+                }
+                result
             }
             Err(error) => Err(error),
         };

@@ -174,7 +174,7 @@ pub fn arm(script: &std::sync::Arc<Script>, limit: Duration) -> crate::arm::Arm 
         script.clone(),
         cloud,
         tokens,
-        crate::gate::Gate::new(),
+        std::sync::Arc::default(),
         limit,
         None,
         tokio_util::sync::CancellationToken::new(),

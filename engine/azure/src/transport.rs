@@ -77,7 +77,7 @@ impl ReqwestTransport {
             })
             .as_ref()
             .map_err(|reason| {
-                TransportError::Unusable(format!("HTTPS can't be used on this machine: {reason}"))
+                TransportError::Unusable(format!("HTTPS can't be used on this machine: {reason}; install the system's certificates (ca-certificates) or set SSL_CERT_FILE"))
             })
     }
 }
@@ -133,4 +133,87 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers each request on each connection with the next of these texts; returns how many connections there were.
+    async fn serve(listener: TcpListener, answers: &[&str]) -> usize {
+        let mut answers = answers.iter();
+        let mut connections = 0;
+        'connections: loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            connections += 1;
+            loop {
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                    continue 'connections;
+                }
+                let Some(answer) = answers.next() else { return connections };
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if answer.contains("content-length: 9") {
+                    continue 'connections;
+                }
+                if answers.len() == 0 {
+                    return connections;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_redirects_are_not_followed_and_broken_answers_are_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/x?y=%2F", listener.local_addr().unwrap());
+        let answers = [
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok",
+        ];
+        let transport = ReqwestTransport::new();
+        let get = || transport.send(http::Request::get(&url).body(Bytes::new()).unwrap());
+        let ask = async {
+            let first = match get().await {
+                Err(TransportError::Unusable(reason)) => {
+                    eprintln!("SKIPPED: {reason}");
+                    return;
+                }
+                first => first.unwrap(),
+            };
+            assert_eq!((first.status().as_u16(), first.body().as_ref()), (200, b"ok".as_slice()));
+            let redirect = get().await.unwrap();
+            assert_eq!(
+                (redirect.status().as_u16(), redirect.headers()["location"].as_bytes()),
+                (302, b"http://127.0.0.1:1/".as_slice())
+            );
+            let broken = get().await.unwrap_err();
+            assert!(broken.may_have_arrived(), "{broken}");
+        };
+        tokio::select! {
+            () = ask => {}
+            connections = serve(listener, &answers) => panic!("the server ended first, after {connections} connections"),
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_told_as_a_request_that_did_not_leave() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let error = ReqwestTransport::new()
+            .send(http::Request::get(&url).body(Bytes::new()).unwrap())
+            .await
+            .unwrap_err();
+        match error {
+            TransportError::Unusable(reason) => eprintln!("SKIPPED: {reason}"),
+            error => assert!(
+                matches!(error, TransportError::Connect { .. }) && !error.may_have_arrived(),
+                "{error:?}"
+            ),
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::gate::Gate;
 use crate::id::{self, Kind};
 use crate::lro::{self, BUILD_TAG};
 use crate::target::Destination;
-use crate::token::Credentials;
+use crate::token::{Credentials, TokenError};
 use crate::transport::Transport;
 
 /// The limit of one deletion; that of a group with machines in it can take half an hour in bad times.
@@ -244,7 +244,9 @@ pub(crate) fn undo_error(error: ArmError) -> UndoError {
             if hopeless { UndoError::fatal(message) } else { UndoError::retryable(message) }
         }
         ArmError::Cancelled | ArmError::Protocol { .. } => UndoError::fatal(message),
-        ArmError::Token { source: crate::token::TokenError::Refused { .. }, .. } => UndoError::fatal(message),
+        ArmError::Token { source, .. } if matches!(**source, TokenError::Refused { .. }) => {
+            UndoError::fatal(message)
+        }
         _ => UndoError::retryable(message),
     }
 }

@@ -154,7 +154,7 @@ pub fn check(config: &Node, ssh: &[&str], found: &mut Diagnostics) {
     }
     let winrm = |m: &&fornax_core::value::Member| WINRM.iter().any(|k| k.eq_ignore_ascii_case(&m.key));
     if let Some(member) = config.members().iter().find(winrm)
-        && !Reader::new(config, found).string("communicator").is_some_and(|c| c == "winrm")
+        && Reader::new(config, found).string("communicator").is_none_or(|c| c != "winrm")
     {
         found.push(
             Diagnostic::warning("azure/no-effect", format!("\"{}\" has no effect without WinRM", member.key))

@@ -228,10 +228,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub fn strings(&mut self, key: &str) -> Vec<String> {
-        self.words(key).into_iter().map(|w| w.value).collect()
-    }
-
     /// Whole numbers with their places.
     pub fn ints(&mut self, key: &str) -> Vec<(i64, Span)> {
         let Some(node) = self.node(key) else { return Vec::new() };
