@@ -348,3 +348,8 @@ fn read_component(root: &Path, path: &Path) -> Result<Vec<u8>, String> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+pub fn testing_inner(config: HostConfig) -> Inner {
+    Inner { config, cache: Cache::new(None), locks: Arc::default(), kept: Mutex::default(), runtime: OnceLock::new() }
+}

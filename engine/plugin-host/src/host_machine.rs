@@ -191,7 +191,7 @@ impl State {
     }
 
     /// Runs a job to its end; ends it when the call is stopped.
-    pub async fn finish(&mut self, job: &mut Job, stop: &Stop, expect_disconnect: bool) -> Result<api::ExitStatus, Error> {
+    pub async fn run_to_end(&mut self, job: &mut Job, stop: &Stop, expect_disconnect: bool) -> Result<api::ExitStatus, Error> {
         match stop.run("the command", job.wait()).await {
             Ok(ended) => self.exit_status(ended, expect_disconnect),
             Err(stopped) => {
@@ -273,7 +273,7 @@ impl State {
         match stop.run("a command", machine.start(command)).await? {
             Ok(running) => {
                 let mut job = Job::new(running, Keep::Nothing, None, &self.redactor);
-                Ok(self.finish(&mut job, stop, false).await?.code == Some(0))
+                Ok(self.run_to_end(&mut job, stop, false).await?.code == Some(0))
             }
             Err(error) => Err(self.communicator_error(&error)),
         }
@@ -420,14 +420,14 @@ impl api::HostTarget for State {
             return Ok(Err(self.error(ErrorCode::InvalidArgument, "output is pulled from a command that was started with `start`")));
         }
         Ok(match self.start_command(&command, &options).await {
-            Ok((mut job, stop)) => self.finish(&mut job, &stop, options.expect_disconnect).await,
+            Ok((mut job, stop)) => self.run_to_end(&mut job, &stop, options.expect_disconnect).await,
             Err(error) => Err(error),
         })
     }
 
     async fn run_script(&mut self, _: Resource<Target>, script: api::Script, options: api::ExecOptions) -> Answer<api::ExitStatus> {
         Ok(match self.start_script(&script, &options).await {
-            Ok((mut job, stop)) => self.finish(&mut job, &stop, options.expect_disconnect).await,
+            Ok((mut job, stop)) => self.run_to_end(&mut job, &stop, options.expect_disconnect).await,
             Err(error) => Err(error),
         })
     }
@@ -520,7 +520,7 @@ impl api::HostTarget for State {
                 Err(error) => return Err(self.communicator_error(&error)),
             };
             let mut job = Job::new(running, Keep::Nothing, self.shown(), &self.redactor);
-            let status = self.finish(&mut job, &stop, true).await?;
+            let status = self.run_to_end(&mut job, &stop, true).await?;
             if !status.disconnected && status.code.is_some_and(|c| c != 0) {
                 return Err(self.error(ErrorCode::CommandFailed, "the machine refused to restart"));
             }

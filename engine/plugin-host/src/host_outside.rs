@@ -156,15 +156,22 @@ impl State {
                 }
             });
         }
-        Ok(LocalProcess { stdout: child.stdout.take(), stderr: child.stderr.take(), child, ended: false })
+        Ok(LocalProcess::new(child))
     }
 }
 
-struct LocalProcess {
+/// A program on this host.
+pub struct LocalProcess {
     child: tokio::process::Child,
     stdout: Option<tokio::process::ChildStdout>,
     stderr: Option<tokio::process::ChildStderr>,
     ended: bool,
+}
+
+impl LocalProcess {
+    pub fn new(mut child: tokio::process::Child) -> Self {
+        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, ended: false }
+    }
 }
 
 async fn read(pipe: &mut Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {
@@ -248,6 +255,6 @@ impl host_exec::Host for State {
         };
         let mut job = self.job(Box::new(running), &command.output, false);
         let stop = self.stop(false, command.timeout_ms.map(Duration::from_millis));
-        Ok(self.finish(&mut job, &stop, false).await)
+        Ok(self.run_to_end(&mut job, &stop, false).await)
     }
 }

@@ -31,6 +31,10 @@ mod seal;
 mod shell;
 mod state;
 mod stdio;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod workspace;
 
 pub use host::{HostConfig, Limits, LoadProblem, PluginHost};
