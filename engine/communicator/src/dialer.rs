@@ -19,29 +19,18 @@ use tokio::net::TcpStream;
 const HEAD_START: Duration = Duration::from_millis(250);
 /// More addresses of one name than this are not tried.
 const MOST_ADDRESSES: usize = 16;
+/// One attempt, name lookup included.
+const LIMIT: Duration = Duration::from_secs(15);
 const READ_BUFFER: usize = 256 * 1024;
 
-/// Dials over TCP. Name lookup and connecting together end after `limit` (15 s by default).
-pub struct TcpDialer {
-    limit: Duration,
-}
-
-impl TcpDialer {
-    pub fn new(limit: Duration) -> Self {
-        Self { limit }
-    }
-}
-
-impl Default for TcpDialer {
-    fn default() -> Self {
-        Self::new(Duration::from_secs(15))
-    }
-}
+/// Dials over TCP. Name lookup and connecting together may take 15 s: a machine that boots drops packets, so waiting
+/// longer for one attempt is pointless.
+pub struct TcpDialer;
 
 #[async_trait]
 impl Dialer for TcpDialer {
     async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
-        let stream = tokio::time::timeout(self.limit, connect(host, port))
+        let stream = tokio::time::timeout(LIMIT, connect(host, port))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
         stream.set_nodelay(true)?;
@@ -163,12 +152,12 @@ mod tests {
             let (mut socket, _) = listener.accept().await.unwrap();
             socket.write_all(&sent).await.unwrap();
         });
-        let mut stream = TcpDialer::default().dial("127.0.0.1", port).await.unwrap();
+        let mut stream = TcpDialer.dial("127.0.0.1", port).await.unwrap();
         let mut received = Vec::new();
         stream.read_to_end(&mut received).await.unwrap();
         assert!(received == expected);
         server.await.unwrap();
-        let error = TcpDialer::default().dial("127.0.0.1", port).await.err().unwrap();
+        let error = TcpDialer.dial("127.0.0.1", port).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }
