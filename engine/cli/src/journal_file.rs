@@ -112,7 +112,9 @@ pub fn read(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_JOURNAL + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_JOURNAL {
-        return Err(io::Error::other(format!("it has more than {MAX_JOURNAL} bytes; no journal is that large")));
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_JOURNAL} bytes; no journal is that large"
+        )));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -155,6 +155,10 @@ impl BuildReport {
         self.inputs.source.values_mut().for_each(|value| redactor.redact_json(value));
     }
 
+    pub fn may_remain(&self) -> bool {
+        !self.remains.is_empty()
+    }
+
     /// `Build 'x' finished after 4 seconds 311 milliseconds.`
     pub fn headline(&self) -> String {
         let after = long_duration(self.duration);
@@ -208,7 +212,7 @@ impl BuildReport {
 
 impl RunReport {
     pub fn may_remain(&self) -> bool {
-        self.builds.iter().any(|build| !build.remains.is_empty())
+        self.builds.iter().any(BuildReport::may_remain)
     }
 
     /// The end of a run as Packer prints it, from the line `Wait completed` on, and what Packer has not: steps with

@@ -216,12 +216,14 @@ async fn run_in(
 /// Compares what the builder says that remains with what the journal says: the journal is right.
 fn settle(journal: &Journal, report: &mut BuildReport, events: &BuildEvents) {
     let state = journal.state();
+    let told: Vec<u64> = state
+        .open_entries()
+        .filter(|entry| report.remains.iter().any(|r| r.id.eq_ignore_ascii_case(&entry.resource.id)))
+        .flat_map(|entry| state.covered_by(entry.number).into_iter().chain([entry.number]))
+        .collect();
     for entry in state.open_entries() {
-        let resource = &entry.resource;
-        let holder = |remains: &Remains| {
-            remains.id == resource.id || resource.within.as_deref() == Some(remains.id.as_str())
-        };
-        if !report.remains.iter().any(holder) {
+        if !told.contains(&entry.number) {
+            let resource = &entry.resource;
             let (kind, id) = (resource.kind.clone(), resource.id.clone());
             let reason = "the builder did not undo it".to_owned();
             events.emit(Event::ResourceRemains {

@@ -1,3 +1,5 @@
+//! The state machine and the undo plan, by cases and by random journals.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The report as text and as JSON.
+
 use super::*;
 
 fn build(name: &str, ending: Ending) -> BuildReport {

@@ -1,3 +1,5 @@
+//! The saga with a service that answers as it is told, in paused time.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
