@@ -26,7 +26,13 @@ const DEPTH: usize = 64;
 
 /// Seals a configuration. Values that the schema marks `writeOnly` are secrets as a whole and become known to the
 /// redactor.
-pub fn seal(config: &Node, schema: &Json, sealer: &mut Sealer, redactor: &Redactor, working_dir: &Path) -> SealedConfig {
+pub fn seal(
+    config: &Node,
+    schema: &Json,
+    sealer: &mut Sealer,
+    redactor: &Redactor,
+    working_dir: &Path,
+) -> SealedConfig {
     let mut result = SealedConfig {
         json: Json::Null,
         unknown: Vec::new(),
@@ -149,7 +155,9 @@ fn expand<'a>(root: &'a Json, schemas: &[&'a Json]) -> Vec<&'a Json> {
     while at < all.len() && all.len() < 256 {
         let schema = all[at];
         at += 1;
-        if let Some(target) = schema.get("$ref").and_then(Json::as_str).and_then(|r| root.pointer(r.strip_prefix('#')?)) {
+        if let Some(target) =
+            schema.get("$ref").and_then(Json::as_str).and_then(|r| root.pointer(r.strip_prefix('#')?))
+        {
             all.push(target);
         }
         for list in ["allOf", "anyOf", "oneOf"] {
@@ -189,7 +197,8 @@ mod tests {
         let file: Arc<SourceFile> = SourceFile::new("t.json", "{}");
         let span = Span::new(&file, 0..0);
         let node = |value| Node::new(value, span.clone());
-        let member = |key: &str, value| Member { key: key.into(), key_span: span.clone(), value: node(value) };
+        let member =
+            |key: &str, value| Member { key: key.into(), key_span: span.clone(), value: node(value) };
         let mut text = Text::plain("A=");
         text.push_text(&Text::secret(Secret::new("s3cr3t")));
         let config = node(Value::Object(vec![

@@ -46,7 +46,8 @@ pub struct Shape {
     pub post_processor: bool,
 }
 
-const PROVIDED: &[&str] = &["types", "ui", "run", "secrets", "files", "machine", "artifacts", "http", "host-exec"];
+const PROVIDED: &[&str] =
+    &["types", "ui", "run", "secrets", "files", "machine", "artifacts", "http", "host-exec"];
 const WASI: &[&str] = &["cli", "io", "clocks", "filesystem", "random", "sockets"];
 
 impl Shape {
@@ -64,7 +65,11 @@ impl Shape {
             }
             Ok(false)
         };
-        let shape = Self { imports, provisioner: exported("provisioner")?, post_processor: exported("post-processor")? };
+        let shape = Self {
+            imports,
+            provisioner: exported("provisioner")?,
+            post_processor: exported("post-processor")?,
+        };
         if !exported("plugin")? || !(shape.provisioner || shape.post_processor) {
             return Err("it is a component, but no plugin: it must export fornax:plugin/plugin@0.1.0 and provisioner or post-processor".into());
         }
@@ -88,7 +93,9 @@ fn check_import(import: &str) -> Result<(), String> {
         if PROVIDED.contains(&name) {
             return Ok(());
         }
-        return Err(format!("it imports {import}, which this engine does not provide; it needs a newer engine"));
+        return Err(format!(
+            "it imports {import}, which this engine does not provide; it needs a newer engine"
+        ));
     }
     if let Some(name) = interface.strip_prefix("wasi:") {
         let package = name.split('/').next().unwrap_or_default();
@@ -96,31 +103,48 @@ fn check_import(import: &str) -> Result<(), String> {
             return Ok(());
         }
         if package == "http" {
-            return Err(format!("it imports {import}, which this engine does not provide; plugins use fornax:plugin/http instead"));
+            return Err(format!(
+                "it imports {import}, which this engine does not provide; plugins use fornax:plugin/http instead"
+            ));
         }
-        return Err(format!("it imports {import}; this engine provides cli, io, clocks, filesystem, random and sockets of WASI 0.2"));
+        return Err(format!(
+            "it imports {import}; this engine provides cli, io, clocks, filesystem, random and sockets of WASI 0.2"
+        ));
     }
-    Err(format!("it imports {import}, which no engine provides; a plugin imports fornax:plugin and wasi interfaces only"))
+    Err(format!(
+        "it imports {import}, which no engine provides; a plugin imports fornax:plugin and wasi interfaces only"
+    ))
 }
 
 impl Descriptor {
     /// Checks what `describe` returned.
     pub fn check(found: wit::Descriptor, shape: &Shape) -> Result<Self, String> {
-        if found.name.is_empty() || found.name.len() > 200 || found.name.chars().any(|c| c.is_control() || "=@ *".contains(c)) {
+        if found.name.is_empty()
+            || found.name.len() > 200
+            || found.name.chars().any(|c| c.is_control() || "=@ *".contains(c))
+        {
             return Err(format!("its descriptor has an unusable name ({:?})", found.name));
         }
         if found.extensions.is_empty() || found.extensions.len() > EXTENSIONS {
-            return Err(format!("its descriptor has {} extensions; there must be 1 to {EXTENSIONS}", found.extensions.len()));
+            return Err(format!(
+                "its descriptor has {} extensions; there must be 1 to {EXTENSIONS}",
+                found.extensions.len()
+            ));
         }
         let mut extensions: Vec<Extension> = Vec::new();
         for extension in found.extensions {
             let extension = Extension::check(extension, shape)?;
             if extensions.iter().any(|e| e.kind == extension.kind && e.name == extension.name) {
-                return Err(format!("it describes the {} {:?} twice", extension.kind.as_str(), extension.name));
+                return Err(format!(
+                    "it describes the {} {:?} twice",
+                    extension.kind.as_str(),
+                    extension.name
+                ));
             }
             extensions.push(extension);
         }
-        let this = Self { name: found.name, version: found.version, imports: shape.imports.clone(), extensions };
+        let this =
+            Self { name: found.name, version: found.version, imports: shape.imports.clone(), extensions };
         for (interface, kind) in [("http", "network"), ("host-exec", "host-exec")] {
             let imported = this.imports.iter().any(|i| i.starts_with(&format!("fornax:plugin/{interface}@")));
             if imported && !this.requests(kind) {
@@ -146,14 +170,20 @@ impl Extension {
         let name = found.name;
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if name.is_empty() || name.len() > 40 || !name.bytes().all(allowed) {
-            return Err(format!("{name:?} is no name for an extension: lower-case letters, digits and `-`, at most 40"));
+            return Err(format!(
+                "{name:?} is no name for an extension: lower-case letters, digits and `-`, at most 40"
+            ));
         }
         let (kind, exported) = match found.kind {
             wit::ExtensionKind::Provisioner => (ExtensionKind::Provisioner, shape.provisioner),
             wit::ExtensionKind::PostProcessor => (ExtensionKind::PostProcessor, shape.post_processor),
         };
         if !exported {
-            return Err(format!("it describes the {} {name:?}, but exports no {}", kind.as_str(), kind.as_str()));
+            return Err(format!(
+                "it describes the {} {name:?}, but exports no {}",
+                kind.as_str(),
+                kind.as_str()
+            ));
         }
         if found.config_schema.len() > SCHEMA {
             return Err(format!("the schema of {name:?} is larger than 4 MiB"));
@@ -164,7 +194,9 @@ impl Extension {
             return Err(format!("the configuration schema of {name:?} is no JSON object"));
         }
         if let Some(reference) = foreign_reference(&schema, 0) {
-            return Err(format!("the configuration schema of {name:?} refers to {reference:?}; only references within it (#…) are allowed"));
+            return Err(format!(
+                "the configuration schema of {name:?} refers to {reference:?}; only references within it (#…) are allowed"
+            ));
         }
         let examples: Result<Vec<Json>, _> = found.examples.iter().map(|e| serde_json::from_str(e)).collect();
         Ok(Self {
@@ -217,7 +249,12 @@ mod tests {
     fn imports_are_judged() {
         let plugin = ["fornax:plugin/plugin@0.1.0".to_owned(), "fornax:plugin/provisioner@0.1.0".to_owned()];
         let check = |import: &str| Shape::check(vec![import.to_owned()], &plugin).map(|_| ());
-        for good in ["fornax:plugin/ui@0.1.0", "fornax:plugin/files@0.1.7", "wasi:cli/environment@0.2.6", "wasi:io/poll@0.2.0"] {
+        for good in [
+            "fornax:plugin/ui@0.1.0",
+            "fornax:plugin/files@0.1.7",
+            "wasi:cli/environment@0.2.6",
+            "wasi:io/poll@0.2.0",
+        ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         for (bad, says) in [
@@ -231,6 +268,10 @@ mod tests {
             assert!(message.contains(says) && message.contains(bad), "{message}");
         }
         assert!(Shape::check(Vec::new(), &plugin[..1]).is_err());
-        assert!(Shape::check(Vec::new(), &["fornax:plugin/plugin@0.2.0".into()]).expect_err("old").contains("another version"));
+        assert!(
+            Shape::check(Vec::new(), &["fornax:plugin/plugin@0.2.0".into()])
+                .expect_err("old")
+                .contains("another version")
+        );
     }
 }

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use fornax_core::communicator::Communicator;
 use fornax_core::diagnostic::Severity;
 use fornax_core::plugin::{
-    Artifact, Extension, ExtensionInfo, Finding, KeepPolicy, Outcome, PluginError, Prepared, Processed, StepContext,
+    Artifact, Extension, ExtensionInfo, Finding, KeepPolicy, Outcome, PluginError, Prepared, Processed,
+    StepContext,
 };
 use fornax_core::value::{Node, Part, Value};
 use fornax_core::{Redactor, Secret};
@@ -112,7 +113,11 @@ impl WasmExtension {
             .filter(|c| c.required && !c.granted)
             .map(|c| {
                 let flag = flag_for(&self.info.plugin_name, &c.capability);
-                format!("{} (it says: {})", flag, if c.reason.is_empty() { "no reason given" } else { &c.reason })
+                format!(
+                    "{} (it says: {})",
+                    flag,
+                    if c.reason.is_empty() { "no reason given" } else { &c.reason }
+                )
             })
             .collect();
         if missing.is_empty() {
@@ -154,14 +159,20 @@ impl WasmExtension {
         };
         state.output = GuestOutput::new(&state.plugin_name, &state.redactor);
         let work = match step.is_some() && self.plugin.wants_files() {
-            true => Some(state.shared.folder().map_err(|e| self.rejected(format!("the step's folder can't be made: {e}")))?),
+            true => Some(
+                state
+                    .shared
+                    .folder()
+                    .map_err(|e| self.rejected(format!("the step's folder can't be made: {e}")))?,
+            ),
             false => None,
         };
         state.wasi = empty_wasi(&state.output, work.as_deref().map(|f| f.work()));
         state.cancel = clock.inner.clone();
         state.deadline = clock.deadline;
         let working_dir = state.working_dir.clone();
-        let sealed = config::seal(config, &self.info.schema, &mut state.sealer, &state.redactor, &working_dir);
+        let sealed =
+            config::seal(config, &self.info.schema, &mut state.sealer, &state.redactor, &working_dir);
         state.host_paths.clone_from(&sealed.host_paths);
         state.host_outputs.clone_from(&sealed.host_outputs);
         state.step = step;
@@ -170,7 +181,16 @@ impl WasmExtension {
         let (shared, output) = (Arc::clone(&state.shared), state.output.clone());
         let fuel = if phase == Phase::Prepare { limits.prepare_fuel } else { u64::MAX };
         let store = new_store(&runtime, state, fuel).map_err(|e| self.rejected(format!("{e:#}")))?;
-        Ok(Call { compiled, store, config: sealed, shared, machine, output, clock, _ticking: Runtime::ticking(&runtime) })
+        Ok(Call {
+            compiled,
+            store,
+            config: sealed,
+            shared,
+            machine,
+            output,
+            clock,
+            _ticking: Runtime::ticking(&runtime),
+        })
     }
 
     /// Runs a call of the guest under the clock.
@@ -230,7 +250,8 @@ impl WasmExtension {
     }
 
     fn object(&self, text: &str, function: &str) -> Result<serde_json::Value, PluginError> {
-        let value = if text.len() > JSON { None } else { serde_json::from_str::<serde_json::Value>(text).ok() };
+        let value =
+            if text.len() > JSON { None } else { serde_json::from_str::<serde_json::Value>(text).ok() };
         value.filter(serde_json::Value::is_object).ok_or_else(|| {
             self.rejected(format!("{function} returned something else than a JSON object of at most 4 MiB"))
         })
@@ -244,10 +265,20 @@ impl WasmExtension {
             .diagnostics
             .iter()
             .filter(|d| d.severity == types::Severity::Error)
-            .map(|d| if d.path.is_empty() { state.presentable(&d.summary) } else { format!("{}: {}", d.path, state.presentable(&d.summary)) })
+            .map(|d| {
+                if d.path.is_empty() {
+                    state.presentable(&d.summary)
+                } else {
+                    format!("{}: {}", d.path, state.presentable(&d.summary))
+                }
+            })
             .collect();
         if let Some((first, rest)) = errors.split_first() {
-            return Err(PluginError::Failed { message: first.clone(), causes: rest.to_vec(), retryable: false });
+            return Err(PluginError::Failed {
+                message: first.clone(),
+                causes: rest.to_vec(),
+                retryable: false,
+            });
         }
         match found.normalized {
             Some(text) => self.object(&text, "prepare").map(|_| text),
@@ -256,7 +287,12 @@ impl WasmExtension {
     }
 
     /// Gives back what the step left behind.
-    async fn clean_up(&self, shared: &StepShared, machine: Option<&Arc<dyn Communicator>>, context: &StepContext) {
+    async fn clean_up(
+        &self,
+        shared: &StepShared,
+        machine: Option<&Arc<dyn Communicator>>,
+        context: &StepContext,
+    ) {
         let paths = std::mem::take(&mut *shared.machine_paths.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(machine) = machine else { return };
         for path in paths {
@@ -267,15 +303,19 @@ impl WasmExtension {
                     let error = context.redactor.redact(&error.to_string());
                     tracing::warn!(%path, %error, "a temporary file remains on the machine");
                 }
-                Err(_) => tracing::warn!(%path, "a temporary file remains on the machine: it could not be removed in time"),
+                Err(_) => {
+                    tracing::warn!(%path, "a temporary file remains on the machine: it could not be removed in time")
+                }
             }
         }
     }
 
     async fn run_provisioner(&self, call: &mut Call<'_>) -> Result<Outcome, PluginError> {
-        let pre = call.compiled.provisioner.as_ref().ok_or_else(|| self.rejected("it exports no provisioner"))?;
+        let pre =
+            call.compiled.provisioner.as_ref().ok_or_else(|| self.rejected("it exports no provisioner"))?;
         let (clock, output) = (call.clock.clone(), call.output.clone());
-        let guest = self.drive("instantiation", &clock, &output, pre.instantiate_async(&mut call.store)).await?;
+        let guest =
+            self.drive("instantiation", &clock, &output, pre.instantiate_async(&mut call.store)).await?;
         let exports = guest.fornax_plugin_provisioner();
         let (config, context) = (call.config.json.to_string(), context_of(&call.config, false));
         call.store.data_mut().phase = Phase::Prepare;
@@ -293,14 +333,25 @@ impl WasmExtension {
             .map_err(|e| Self::failed(e, call.store.data(), &clock))?;
         let state = call.store.data();
         let outputs = state.sealer.mask_json(self.object(&found.outputs, "provision")?, &state.redactor);
-        let serde_json::Value::Object(outputs) = outputs else { return Err(self.rejected("its outputs are no object")) };
+        let serde_json::Value::Object(outputs) = outputs else {
+            return Err(self.rejected("its outputs are no object"));
+        };
         Ok(Outcome { outputs, changed: found.changed })
     }
 
-    async fn run_post_processor(&self, call: &mut Call<'_>, input: &Artifact) -> Result<Processed, PluginError> {
-        let pre = call.compiled.post_processor.as_ref().ok_or_else(|| self.rejected("it exports no post-processor"))?;
+    async fn run_post_processor(
+        &self,
+        call: &mut Call<'_>,
+        input: &Artifact,
+    ) -> Result<Processed, PluginError> {
+        let pre = call
+            .compiled
+            .post_processor
+            .as_ref()
+            .ok_or_else(|| self.rejected("it exports no post-processor"))?;
         let (clock, output) = (call.clock.clone(), call.output.clone());
-        let guest = self.drive("instantiation", &clock, &output, pre.instantiate_async(&mut call.store)).await?;
+        let guest =
+            self.drive("instantiation", &clock, &output, pre.instantiate_async(&mut call.store)).await?;
         let exports = guest.fornax_plugin_post_processor();
         let (config, context) = (call.config.json.to_string(), context_of(&call.config, false));
         call.store.data_mut().phase = Phase::Prepare;
@@ -328,20 +379,30 @@ impl WasmExtension {
         Ok(Processed { artifact, input })
     }
 
-    fn artifact(&self, found: post::NewArtifact, call: &Call<'_>, input: &Artifact) -> Result<Artifact, PluginError> {
+    fn artifact(
+        &self,
+        found: post::NewArtifact,
+        call: &Call<'_>,
+        input: &Artifact,
+    ) -> Result<Artifact, PluginError> {
         let state = call.store.data();
         let mut files: Vec<PathBuf> = Vec::new();
         for file in &found.files {
             files.push(match file {
-                post::NewFile::Input(index) => input
-                    .files
-                    .get(*index as usize)
-                    .cloned()
-                    .ok_or_else(|| self.rejected(format!("process refers to file {index} of the artifact, which has {}", input.files.len())))?,
+                post::NewFile::Input(index) => {
+                    input.files.get(*index as usize).cloned().ok_or_else(|| {
+                        self.rejected(format!(
+                            "process refers to file {index} of the artifact, which has {}",
+                            input.files.len()
+                        ))
+                    })?
+                }
                 post::NewFile::Published(path) => {
                     let published = call.shared.published.lock().unwrap_or_else(PoisonError::into_inner);
                     if !published.contains(&PathBuf::from(path)) {
-                        return Err(self.rejected(format!("process refers to {path:?}, which it did not publish")));
+                        return Err(
+                            self.rejected(format!("process refers to {path:?}, which it did not publish"))
+                        );
                     }
                     PathBuf::from(path)
                 }
@@ -349,7 +410,8 @@ impl WasmExtension {
                     let folder = call.shared.folder().map_err(|e| self.rejected(e.to_string()))?;
                     let place = folder.resolve(path).map_err(|e| self.rejected(e.to_string()))?;
                     if !place.exists() {
-                        return Err(self.rejected(format!("process refers to {path:?}, which is not in its workspace")));
+                        return Err(self
+                            .rejected(format!("process refers to {path:?}, which is not in its workspace")));
                     }
                     let mut kept = self.host.kept.lock().unwrap_or_else(PoisonError::into_inner);
                     if !kept.iter().any(|k| Arc::ptr_eq(k, &folder)) {
@@ -360,7 +422,9 @@ impl WasmExtension {
             });
         }
         let metadata = state.sealer.mask_json(self.object(&found.metadata, "process")?, &state.redactor);
-        let serde_json::Value::Object(metadata) = metadata else { return Err(self.rejected("the metadata is no object")) };
+        let serde_json::Value::Object(metadata) = metadata else {
+            return Err(self.rejected("the metadata is no object"));
+        };
         Ok(Artifact {
             builder_id: state.presentable(&found.kind),
             id: state.presentable(&found.id),
@@ -414,7 +478,10 @@ impl Extension for WasmExtension {
                 }
                 (fornax_core::plugin::ExtensionKind::PostProcessor, _, Some(pre)) => {
                     let guest = pre.instantiate_async(&mut *store).await?;
-                    guest.fornax_plugin_post_processor().call_prepare(&mut *store, name, &json, &context).await
+                    guest
+                        .fornax_plugin_post_processor()
+                        .call_prepare(&mut *store, name, &json, &context)
+                        .await
                 }
                 _ => wasmtime::bail!("it does not export what it describes"),
             }
@@ -443,7 +510,12 @@ impl Extension for WasmExtension {
         result
     }
 
-    async fn process(&self, config: &Node, context: StepContext, input: &Artifact) -> Result<Processed, PluginError> {
+    async fn process(
+        &self,
+        config: &Node,
+        context: StepContext,
+        input: &Artifact,
+    ) -> Result<Processed, PluginError> {
         let mut call = self.call(config, Phase::Process, Some(context), None, Some(input.clone())).await?;
         let result = self.run_post_processor(&mut call, input).await;
         let state = call.store.data();

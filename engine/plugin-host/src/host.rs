@@ -98,7 +98,9 @@ impl Inner {
     pub fn runtime(&self) -> Result<Arc<Runtime>, String> {
         self.runtime
             .get_or_init(|| {
-                Runtime::new().map(Arc::new).map_err(|e| format!("the WebAssembly engine can't be set up: {e:#}"))
+                Runtime::new()
+                    .map(Arc::new)
+                    .map_err(|e| format!("the WebAssembly engine can't be set up: {e:#}"))
             })
             .clone()
     }
@@ -176,7 +178,11 @@ impl PluginHost {
                 kept: Mutex::default(),
                 runtime: OnceLock::new(),
             }),
-            loaded: Mutex::new(Loaded { extensions: HashMap::new(), order: Vec::new(), plugins: HashMap::new() }),
+            loaded: Mutex::new(Loaded {
+                extensions: HashMap::new(),
+                order: Vec::new(),
+                plugins: HashMap::new(),
+            }),
         }
     }
 
@@ -274,7 +280,8 @@ impl PluginHost {
                 origin: plugin.origin.clone(),
             };
             let extension_name = extension.name;
-            let made = Arc::new(WasmExtension::new(info, rights, Arc::clone(&plugin), Arc::clone(&self.inner)));
+            let made =
+                Arc::new(WasmExtension::new(info, rights, Arc::clone(&plugin), Arc::clone(&self.inner)));
             loaded.extensions.insert((extension.kind, extension_name), Arc::clone(&made));
             loaded.order.push(made);
         }
@@ -351,5 +358,11 @@ fn read_component(root: &Path, path: &Path) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 pub fn testing_inner(config: HostConfig) -> Inner {
-    Inner { config, cache: Cache::new(None), locks: Arc::default(), kept: Mutex::default(), runtime: OnceLock::new() }
+    Inner {
+        config,
+        cache: Cache::new(None),
+        locks: Arc::default(),
+        kept: Mutex::default(),
+        runtime: OnceLock::new(),
+    }
 }

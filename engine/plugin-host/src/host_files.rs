@@ -11,7 +11,8 @@ use sha2::Digest;
 use wasmtime::component::Resource;
 
 use crate::bindings::host::fornax::plugin::files::{
-    Compression, Container, DigestAlgorithm, FileInfo, Host, HostHostFile, HostHostWriter, HostOutputLock, HostWorkspace,
+    Compression, Container, DigestAlgorithm, FileInfo, Host, HostHostFile, HostHostWriter, HostOutputLock,
+    HostWorkspace,
 };
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::config::absolute;
@@ -53,7 +54,8 @@ impl State {
         self.not_in_describe()?;
         let place = absolute(&self.working_dir, path);
         let named = self.host_paths.contains(&place) || self.named_output(&place).is_some();
-        let granted = || place.canonicalize().is_ok_and(|real| self.rights.allows_file(&real, &self.working_dir));
+        let granted =
+            || place.canonicalize().is_ok_and(|real| self.rights.allows_file(&real, &self.working_dir));
         if !named && !granted() {
             return Err(self.error(
                 ErrorCode::Denied,
@@ -81,11 +83,18 @@ impl State {
         self.only_while_working("workspace.publish")?;
         let target = absolute(&self.working_dir, output);
         if self.named_output(&target).is_none() {
-            return Err(self.error(ErrorCode::Denied, format!("{output} is not an output that the configuration names")));
+            return Err(self.error(
+                ErrorCode::Denied,
+                format!("{output} is not an output that the configuration names"),
+            ));
         }
         match publish(source, &target, replace) {
             Ok(()) => {
-                self.shared.published.lock().unwrap_or_else(PoisonError::into_inner).insert(PathBuf::from(output));
+                self.shared
+                    .published
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(PathBuf::from(output));
                 Ok(output.to_owned())
             }
             Err(error) => Err(self.io_error(&format!("{output} can't be written"), &error)),
@@ -118,7 +127,10 @@ fn publish(source: &Path, target: &Path, replace: bool) -> io::Result<()> {
         }
         return std::fs::rename(&fresh, target);
     }
-    let mut part = tempfile::Builder::new().prefix(".fornax-part-").permissions(default_permissions()).tempfile_in(parent)?;
+    let mut part = tempfile::Builder::new()
+        .prefix(".fornax-part-")
+        .permissions(default_permissions())
+        .tempfile_in(parent)?;
     io::copy(&mut File::open(source)?, part.as_file_mut())?;
     part.as_file().sync_all()?;
     if replace {
@@ -212,7 +224,9 @@ impl HostHostWriter for State {
         let target = self.table.get(&this)?.file.as_file().try_clone();
         let work = tokio::task::spawn_blocking(move || io::copy(&mut File::open(path)?, &mut target?));
         match self.stop(false, None).run("the copy", work).await {
-            Ok(Ok(result)) => Ok(result.map(|_| ()).map_err(|e| self.io_error("the file can't be appended", &e))),
+            Ok(Ok(result)) => {
+                Ok(result.map(|_| ()).map_err(|e| self.io_error("the file can't be appended", &e)))
+            }
             Ok(Err(error)) => Err(wasmtime::format_err!("the copy failed: {error}")),
             Err(stopped) => Ok(Err(stopped)),
         }
@@ -250,7 +264,12 @@ impl HostWorkspace for State {
         Ok(Ok(self.file_in(&folder, place)?))
     }
 
-    async fn create(&mut self, this: Resource<WorkspaceHandle>, path: String, replace: bool) -> Answer<Resource<HostWriter>> {
+    async fn create(
+        &mut self,
+        this: Resource<WorkspaceHandle>,
+        path: String,
+        replace: bool,
+    ) -> Answer<Resource<HostWriter>> {
         let folder = Arc::clone(&self.table.get(&this)?.folder);
         let target = match folder.place_for(&path) {
             Ok(place) => place,
@@ -274,7 +293,10 @@ impl HostWorkspace for State {
             let io = |e| PathError::Io(path.clone(), e);
             for entry in std::fs::read_dir(place).map_err(io)?.take(ENTRIES) {
                 let entry = entry.map_err(io)?;
-                entries.push(info(entry.file_name().to_string_lossy().into_owned(), &entry.metadata().map_err(io)?));
+                entries.push(info(
+                    entry.file_name().to_string_lossy().into_owned(),
+                    &entry.metadata().map_err(io)?,
+                ));
             }
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(entries)
@@ -286,12 +308,18 @@ impl HostWorkspace for State {
         let folder = Arc::clone(&self.table.get(&this)?.folder);
         // The name itself is not followed: removing a link removes the link.
         let place = match path.rsplit_once('/') {
-            Some((parent, name)) if !matches!(name, "" | "." | "..") => folder.resolve(parent).map(|p| p.join(name)),
+            Some((parent, name)) if !matches!(name, "" | "." | "..") => {
+                folder.resolve(parent).map(|p| p.join(name))
+            }
             None if !matches!(path.as_str(), "" | "." | "..") => Ok(folder.work().join(&path)),
             _ => folder.place_for(&path),
         };
         let remove = |place: PathBuf| {
-            if place.symlink_metadata()?.is_dir() { std::fs::remove_dir_all(place) } else { std::fs::remove_file(place) }
+            if place.symlink_metadata()?.is_dir() {
+                std::fs::remove_dir_all(place)
+            } else {
+                std::fs::remove_file(place)
+            }
         };
         Ok(match place {
             Ok(place) => remove(place).map_err(|e| self.io_error(&path, &e)),
@@ -317,10 +345,18 @@ impl HostWorkspace for State {
             Ok(place) => place,
             Err(error) => return Ok(Err(self.path_error(&error))),
         };
-        let request = match pack::Request::new(sources, target.clone(), folder.parts().to_owned(), container, compression, level) {
+        let request = match pack::Request::new(
+            sources,
+            target.clone(),
+            folder.parts().to_owned(),
+            container,
+            compression,
+            level,
+        ) {
             Ok(request) => request,
             Err(refusal) => {
-                let code = if refusal.unsupported { ErrorCode::Unsupported } else { ErrorCode::InvalidArgument };
+                let code =
+                    if refusal.unsupported { ErrorCode::Unsupported } else { ErrorCode::InvalidArgument };
                 return Ok(Err(self.error(code, refusal.reason)));
             }
         };
@@ -365,13 +401,18 @@ impl Host for State {
         }
         let place = absolute(&self.working_dir, &path);
         if self.named_output(&place).is_none() {
-            return Ok(Err(self.error(ErrorCode::Denied, format!("{path} is not an output that the configuration names"))));
+            return Ok(Err(self
+                .error(ErrorCode::Denied, format!("{path} is not an output that the configuration names"))));
         }
         let locks = Arc::clone(&self.locks);
         match self.stop(false, None).run("the lock", locks.lock(&place, LOCK)).await {
             Ok(Ok(lock)) => Ok(Ok(self.table.push(OutputLockHandle { _lock: lock })?)),
             Ok(Err(error)) => {
-                let code = if matches!(error, LockError::Timeout { .. }) { ErrorCode::Timeout } else { ErrorCode::Io };
+                let code = if matches!(error, LockError::Timeout { .. }) {
+                    ErrorCode::Timeout
+                } else {
+                    ErrorCode::Io
+                };
                 Ok(Err(self.error(code, error.to_string())))
             }
             Err(stopped) => Ok(Err(stopped)),
@@ -403,7 +444,10 @@ impl Host for State {
             return Ok(Err(error));
         }
         if content.len() > FROM_BYTES {
-            return Ok(Err(self.error(ErrorCode::TooLarge, "from-bytes takes at most 16 MiB; write a workspace file instead")));
+            return Ok(Err(self.error(
+                ErrorCode::TooLarge,
+                "from-bytes takes at most 16 MiB; write a workspace file instead",
+            )));
         }
         let folder = match self.folder() {
             Ok(folder) => folder,
@@ -411,7 +455,9 @@ impl Host for State {
         };
         let path = folder.parts().join(crate::random_hex::<8>());
         match std::fs::write(&path, content) {
-            Ok(()) => Ok(Ok(self.table.push(HostFile { path, name, unseal: false, _folder: Some(folder) })?)),
+            Ok(()) => {
+                Ok(Ok(self.table.push(HostFile { path, name, unseal: false, _folder: Some(folder) })?))
+            }
             Err(error) => Ok(Err(self.io_error(&name, &error))),
         }
     }

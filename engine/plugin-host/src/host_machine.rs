@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fornax_core::Secret;
 use fornax_core::communicator::{
     Command, Communicator, ReconnectOptions, Script, ScriptContent, TransferOptions, UploadSource,
 };
 use fornax_core::event::{Event, OutputStream};
-use fornax_core::Secret;
 use wasmtime::component::Resource;
 
 use crate::bindings::host::fornax::plugin::machine as api;
@@ -30,10 +30,13 @@ impl State {
     fn communicator(&self) -> Result<Arc<dyn Communicator>, Error> {
         match (self.phase, &self.machine) {
             (Phase::Provision, Some(machine)) => Ok(Arc::clone(machine)),
-            (Phase::Describe, _) => Err(self.error(ErrorCode::Denied, "the machine is not available to describe")),
-            (Phase::Provision, None) => {
-                Err(self.error(ErrorCode::Unsupported, "this build has no machine to connect to (communicator \"none\")"))
+            (Phase::Describe, _) => {
+                Err(self.error(ErrorCode::Denied, "the machine is not available to describe"))
             }
+            (Phase::Provision, None) => Err(self.error(
+                ErrorCode::Unsupported,
+                "this build has no machine to connect to (communicator \"none\")",
+            )),
             _ => Err(self.error(ErrorCode::Unsupported, "there is a machine only while a provisioner runs")),
         }
     }
@@ -54,10 +57,18 @@ impl State {
         if self.posix(machine, stop).await? {
             return Ok(());
         }
-        Err(self.error(ErrorCode::Unsupported, format!("{what} can't be quoted for the shell of this machine; use a raw command line")))
+        Err(self.error(
+            ErrorCode::Unsupported,
+            format!("{what} can't be quoted for the shell of this machine; use a raw command line"),
+        ))
     }
 
-    async fn raw_line(&mut self, machine: &dyn Communicator, stop: &Stop, line: &str) -> Result<Secret, Error> {
+    async fn raw_line(
+        &mut self,
+        machine: &dyn Communicator,
+        stop: &Stop,
+        line: &str,
+    ) -> Result<Secret, Error> {
         let sensitive = self.sealer.text(line).is_sensitive();
         let line = if !sensitive {
             Ok(Secret::new(line))
@@ -72,7 +83,9 @@ impl State {
     fn quoted(&self, text: &str) -> Result<String, Error> {
         let value = self.sealer.unseal_raw(text);
         if value.expose().contains('\0') {
-            return Err(self.error(ErrorCode::InvalidArgument, "a NUL character can't be passed to a command"));
+            return Err(
+                self.error(ErrorCode::InvalidArgument, "a NUL character can't be passed to a command")
+            );
         }
         Ok(single_quoted(value.expose()))
     }
@@ -97,7 +110,10 @@ impl State {
             let valid = bytes.next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
                 && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric());
             if !valid {
-                return Err(self.error(ErrorCode::InvalidArgument, format!("{name:?} is no name for an environment variable")));
+                return Err(self.error(
+                    ErrorCode::InvalidArgument,
+                    format!("{name:?} is no name for an environment variable"),
+                ));
             }
             line.push_str(&format!("export {name}={}; ", self.quoted(value)?));
         }
@@ -119,7 +135,9 @@ impl State {
 
     fn checked(&self, options: &api::ExecOptions) -> Result<Stop, Error> {
         if let Some((name, _)) = options.more.first() {
-            return Err(self.error(ErrorCode::Unsupported, format!("this engine does not know the option {name:?}")));
+            return Err(
+                self.error(ErrorCode::Unsupported, format!("this engine does not know the option {name:?}"))
+            );
         }
         let stop = self.stop(options.cleanup, options.timeout_ms.map(Duration::from_millis));
         if self.cancel.is_cancelled() && !options.cleanup {
@@ -147,11 +165,16 @@ impl State {
         Job::new(running, keep, if show { self.shown() } else { None }, &self.redactor)
     }
 
-    async fn start_command(&mut self, command: &api::CommandLine, options: &api::ExecOptions) -> Result<(Job, Stop), Error> {
+    async fn start_command(
+        &mut self,
+        command: &api::CommandLine,
+        options: &api::ExecOptions,
+    ) -> Result<(Job, Stop), Error> {
         let machine = self.communicator()?;
         let stop = self.checked(options)?;
         let line = self.line(machine.as_ref(), &stop, command, options).await?;
-        let stdin = options.stdin.as_ref().map(|s| Bytes::from(self.sealer.unseal_raw(s).expose().to_owned()));
+        let stdin =
+            options.stdin.as_ref().map(|s| Bytes::from(self.sealer.unseal_raw(s).expose().to_owned()));
         let request = Command { line, stdin: stdin.unwrap_or_default(), pty: options.tty };
         match stop.run("starting the command", machine.start(request)).await? {
             Ok(running) => Ok((self.job(running, &options.output, options.tee), stop)),
@@ -159,11 +182,17 @@ impl State {
         }
     }
 
-    async fn start_script(&mut self, script: &api::Script, options: &api::ExecOptions) -> Result<(Job, Stop), Error> {
+    async fn start_script(
+        &mut self,
+        script: &api::Script,
+        options: &api::ExecOptions,
+    ) -> Result<(Job, Stop), Error> {
         let machine = self.communicator()?;
         let stop = self.checked(options)?;
         if options.stdin.is_some() {
-            return Err(self.error(ErrorCode::InvalidArgument, "standard input is taken by the script itself"));
+            return Err(
+                self.error(ErrorCode::InvalidArgument, "standard input is taken by the script itself")
+            );
         }
         if matches!(options.output, api::OutputMode::Pull) {
             return Err(self.error(ErrorCode::InvalidArgument, "the output of a script can't be pulled"));
@@ -171,8 +200,15 @@ impl State {
         let content = match &script.source {
             api::ScriptSource::Text(text) => ScriptContent::Text(self.sealer.unseal_raw(text)),
             api::ScriptSource::File(file) => {
-                let file = self.table.get(file).map_err(|e| self.error(ErrorCode::InvalidArgument, e.to_string()))?;
-                if file.unseal { ScriptContent::Text(self.unsealed(file)?) } else { ScriptContent::File(file.path.clone()) }
+                let file = self
+                    .table
+                    .get(file)
+                    .map_err(|e| self.error(ErrorCode::InvalidArgument, e.to_string()))?;
+                if file.unseal {
+                    ScriptContent::Text(self.unsealed(file)?)
+                } else {
+                    ScriptContent::File(file.path.clone())
+                }
             }
         };
         let command = api::CommandLine::Raw(script.command.clone());
@@ -191,7 +227,12 @@ impl State {
     }
 
     /// Runs a job to its end; ends it when the call is stopped.
-    pub async fn run_to_end(&mut self, job: &mut Job, stop: &Stop, expect_disconnect: bool) -> Result<api::ExitStatus, Error> {
+    pub async fn run_to_end(
+        &mut self,
+        job: &mut Job,
+        stop: &Stop,
+        expect_disconnect: bool,
+    ) -> Result<api::ExitStatus, Error> {
         match stop.run("the command", job.wait()).await {
             Ok(ended) => self.exit_status(ended, expect_disconnect),
             Err(stopped) => {
@@ -203,7 +244,10 @@ impl State {
 
     fn exit_status(&self, ended: Ended, expect_disconnect: bool) -> Result<api::ExitStatus, Error> {
         if ended.status.disconnected && !expect_disconnect {
-            return Err(self.error(ErrorCode::ConnectionLost, "the connection to the machine was lost while the command ran"));
+            return Err(self.error(
+                ErrorCode::ConnectionLost,
+                "the connection to the machine was lost while the command ran",
+            ));
         }
         Ok(api::ExitStatus {
             code: ended.status.code,
@@ -219,10 +263,15 @@ impl State {
     fn unsealed(&self, file: &HostFile) -> Result<Secret, Error> {
         let meta = file.path.metadata().map_err(|e| self.io_error(&file.name, &e))?;
         if meta.is_dir() {
-            return Err(self.error(ErrorCode::InvalidArgument, "placeholders are replaced in files, not in directories"));
+            return Err(self.error(
+                ErrorCode::InvalidArgument,
+                "placeholders are replaced in files, not in directories",
+            ));
         }
         if meta.len() > UNSEAL_FILE {
-            return Err(self.error(ErrorCode::TooLarge, "placeholders are replaced in files of at most 16 MiB"));
+            return Err(
+                self.error(ErrorCode::TooLarge, "placeholders are replaced in files of at most 16 MiB")
+            );
         }
         match std::fs::read_to_string(&file.path) {
             Ok(text) => Ok(self.sealer.unseal_raw(&text)),
@@ -230,13 +279,23 @@ impl State {
         }
     }
 
-    async fn send(&mut self, source: UploadSource, label: &str, to: &str, options: &api::TransferOptions) -> Result<api::TransferStats, Error> {
+    async fn send(
+        &mut self,
+        source: UploadSource,
+        label: &str,
+        to: &str,
+        options: &api::TransferOptions,
+    ) -> Result<api::TransferStats, Error> {
         let machine = self.communicator()?;
         let stop = self.stop(false, None);
         if !options.replace || options.owner.is_some() {
             self.need_posix(machine.as_ref(), &stop, "a path").await?;
         }
-        if !options.replace && self.succeeds(machine.as_ref(), &stop, format!("test -e {0} || test -L {0}", self.quoted(to)?)).await? {
+        if !options.replace
+            && self
+                .succeeds(machine.as_ref(), &stop, format!("test -e {0} || test -L {0}", self.quoted(to)?))
+                .await?
+        {
             return Err(self.error(ErrorCode::AlreadyExists, format!("{to} exists on the machine")));
         }
         let progress = options.progress.then(|| self.progress(label)).flatten();
@@ -248,7 +307,10 @@ impl State {
         if let Some(owner) = &options.owner {
             let line = format!("chown -R -- {} {}", self.quoted(owner)?, self.quoted(to)?);
             if !self.succeeds(machine.as_ref(), &stop, line).await? {
-                return Err(self.error(ErrorCode::CommandFailed, format!("{to} was uploaded, but its owner can't be set to {owner}")));
+                return Err(self.error(
+                    ErrorCode::CommandFailed,
+                    format!("{to} was uploaded, but its owner can't be set to {owner}"),
+                ));
             }
         }
         Ok(api::TransferStats { files: stats.files, bytes: stats.bytes, sha256: stats.sha256 })
@@ -263,12 +325,22 @@ impl State {
             let now = std::time::Instant::now();
             if total == Some(done) || last.is_none_or(|l| now.saturating_duration_since(l) >= PROGRESS) {
                 *last = Some(now);
-                events.emit(Event::Progress { build: events.build().to_owned(), label: label.clone(), done, total });
+                events.emit(Event::Progress {
+                    build: events.build().to_owned(),
+                    label: label.clone(),
+                    done,
+                    total,
+                });
             }
         }))
     }
 
-    async fn succeeds(&mut self, machine: &dyn Communicator, stop: &Stop, line: String) -> Result<bool, Error> {
+    async fn succeeds(
+        &mut self,
+        machine: &dyn Communicator,
+        stop: &Stop,
+        line: String,
+    ) -> Result<bool, Error> {
         let command = Command { line: Secret::new(line), stdin: Bytes::new(), pty: false };
         match stop.run("a command", machine.start(command)).await? {
             Ok(running) => {
@@ -377,11 +449,12 @@ impl api::HostTarget for State {
             Ok(machine) => machine,
             Err(error) => return Ok(Err(error)),
         };
-        let info = match self.stop(false, None).run("asking for the operating system", machine.machine()).await {
-            Ok(Ok(info)) => info,
-            Ok(Err(error)) => return Ok(Err(self.communicator_error(&error))),
-            Err(stopped) => return Ok(Err(stopped)),
-        };
+        let info =
+            match self.stop(false, None).run("asking for the operating system", machine.machine()).await {
+                Ok(Ok(info)) => info,
+                Ok(Err(error)) => return Ok(Err(self.communicator_error(&error))),
+                Err(stopped) => return Ok(Err(stopped)),
+            };
         let windows = info.family == "windows";
         Ok(Ok(api::OsInfo {
             family: match info.family.as_str() {
@@ -401,7 +474,12 @@ impl api::HostTarget for State {
         }))
     }
 
-    async fn start(&mut self, _: Resource<Target>, command: api::CommandLine, options: api::ExecOptions) -> Answer<Resource<Process>> {
+    async fn start(
+        &mut self,
+        _: Resource<Target>,
+        command: api::CommandLine,
+        options: api::ExecOptions,
+    ) -> Answer<Resource<Process>> {
         if self.processes >= PROCESSES {
             return Ok(Err(self.error(ErrorCode::TooLarge, format!("{PROCESSES} commands run already"))));
         }
@@ -415,9 +493,17 @@ impl api::HostTarget for State {
         }
     }
 
-    async fn exec(&mut self, _: Resource<Target>, command: api::CommandLine, options: api::ExecOptions) -> Answer<api::ExitStatus> {
+    async fn exec(
+        &mut self,
+        _: Resource<Target>,
+        command: api::CommandLine,
+        options: api::ExecOptions,
+    ) -> Answer<api::ExitStatus> {
         if matches!(options.output, api::OutputMode::Pull) {
-            return Ok(Err(self.error(ErrorCode::InvalidArgument, "output is pulled from a command that was started with `start`")));
+            return Ok(Err(self.error(
+                ErrorCode::InvalidArgument,
+                "output is pulled from a command that was started with `start`",
+            )));
         }
         Ok(match self.start_command(&command, &options).await {
             Ok((mut job, stop)) => self.run_to_end(&mut job, &stop, options.expect_disconnect).await,
@@ -425,14 +511,25 @@ impl api::HostTarget for State {
         })
     }
 
-    async fn run_script(&mut self, _: Resource<Target>, script: api::Script, options: api::ExecOptions) -> Answer<api::ExitStatus> {
+    async fn run_script(
+        &mut self,
+        _: Resource<Target>,
+        script: api::Script,
+        options: api::ExecOptions,
+    ) -> Answer<api::ExitStatus> {
         Ok(match self.start_script(&script, &options).await {
             Ok((mut job, stop)) => self.run_to_end(&mut job, &stop, options.expect_disconnect).await,
             Err(error) => Err(error),
         })
     }
 
-    async fn upload(&mut self, _: Resource<Target>, source: Resource<HostFile>, to: String, options: api::TransferOptions) -> Answer<api::TransferStats> {
+    async fn upload(
+        &mut self,
+        _: Resource<Target>,
+        source: Resource<HostFile>,
+        to: String,
+        options: api::TransferOptions,
+    ) -> Answer<api::TransferStats> {
         let file = self.table.get(&source)?.clone();
         let content = if file.unseal {
             match self.unsealed(&file) {
@@ -447,12 +544,24 @@ impl api::HostTarget for State {
         Ok(self.send(content, &file.name, &to, &options).await)
     }
 
-    async fn upload_text(&mut self, _: Resource<Target>, content: String, to: String, options: api::TransferOptions) -> Answer<api::TransferStats> {
+    async fn upload_text(
+        &mut self,
+        _: Resource<Target>,
+        content: String,
+        to: String,
+        options: api::TransferOptions,
+    ) -> Answer<api::TransferStats> {
         let content = UploadSource::Bytes(self.sealer.unseal_raw(&content));
         Ok(self.send(content, &to, &to, &options).await)
     }
 
-    async fn download(&mut self, _: Resource<Target>, path: String, into: Resource<WorkspaceHandle>, to: String) -> Answer<Resource<HostFile>> {
+    async fn download(
+        &mut self,
+        _: Resource<Target>,
+        path: String,
+        into: Resource<WorkspaceHandle>,
+        to: String,
+    ) -> Answer<Resource<HostFile>> {
         let folder = Arc::clone(&self.table.get(&into)?.folder);
         let machine = match self.communicator() {
             Ok(machine) => machine,
@@ -492,7 +601,10 @@ impl api::HostTarget for State {
             return Ok(Err(error));
         }
         if suffix.len() > 64 || !suffix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return Ok(Err(self.error(ErrorCode::InvalidArgument, "a suffix has at most 64 letters, digits, `.`, `_` and `-`")));
+            return Ok(Err(self.error(
+                ErrorCode::InvalidArgument,
+                "a suffix has at most 64 letters, digits, `.`, `_` and `-`",
+            )));
         }
         let path = format!("/tmp/fornax-{}{suffix}", crate::random_hex::<8>());
         let mut paths = self.shared.machine_paths.lock().unwrap_or_else(PoisonError::into_inner);

@@ -26,7 +26,10 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl State {
     fn denied(&self, what: &str, capability: &Capability) -> Error {
-        self.error(ErrorCode::Denied, format!("{what} was not granted to this plugin ({})", flag_for(&self.plugin_name, capability)))
+        self.error(
+            ErrorCode::Denied,
+            format!("{what} was not granted to this plugin ({})", flag_for(&self.plugin_name, capability)),
+        )
     }
 
     fn allowed_url(&self, url: &str) -> Result<Url, Error> {
@@ -36,11 +39,14 @@ impl State {
             return Err(self.error(ErrorCode::InvalidArgument, format!("{url} names no host")));
         };
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(self.error(ErrorCode::InvalidArgument, format!("{}: is neither http nor https", url.scheme())));
+            return Err(self
+                .error(ErrorCode::InvalidArgument, format!("{}: is neither http nor https", url.scheme())));
         }
         if !self.rights.allows_host(host, port) {
             let host = if url.port().is_some() { format!("{host}:{port}") } else { host.to_owned() };
-            return Err(self.denied(&format!("a connection to {host}"), &Capability::Network(vec![host.clone()])));
+            return Err(
+                self.denied(&format!("a connection to {host}"), &Capability::Network(vec![host.clone()]))
+            );
         }
         Ok(url)
     }
@@ -63,7 +69,8 @@ impl State {
         for (name, value) in &request.headers {
             let value = self.sealer.unseal_raw(value);
             if value.expose().contains(['\r', '\n', '\0']) || name.contains(['\r', '\n', '\0', ':']) {
-                return Err(self.error(ErrorCode::InvalidArgument, format!("the header {name:?} has a line end in it")));
+                return Err(self
+                    .error(ErrorCode::InvalidArgument, format!("the header {name:?} has a line end in it")));
             }
             headers.push((name.clone(), value));
         }
@@ -88,17 +95,23 @@ impl State {
                     return Err(self.error(code, error.to_string()));
                 }
             };
-            let location = response.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("location")).map(|(_, v)| v);
+            let location =
+                response.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("location")).map(|(_, v)| v);
             let (301 | 302 | 303 | 307 | 308, Some(location)) = (response.status, location) else {
                 return Ok(response);
             };
-            let next = url
-                .join(location)
-                .map_err(|e| self.error(ErrorCode::Io, format!("the redirection to {location:?} can't be followed: {e}")))?;
+            let next = url.join(location).map_err(|e| {
+                self.error(ErrorCode::Io, format!("the redirection to {location:?} can't be followed: {e}"))
+            })?;
             let next = self.allowed_url(next.as_str())?;
             if next.origin() != url.origin() {
                 // What was meant for one host is not told to another one.
-                headers.retain(|(name, _)| matches!(name.to_ascii_lowercase().as_str(), "accept" | "accept-language" | "user-agent" | "range"));
+                headers.retain(|(name, _)| {
+                    matches!(
+                        name.to_ascii_lowercase().as_str(),
+                        "accept" | "accept-language" | "user-agent" | "range"
+                    )
+                });
             }
             if response.status <= 303 && !matches!(method.as_str(), "GET" | "HEAD") {
                 method = "GET".into();
@@ -120,13 +133,20 @@ impl State {
         }
     }
 
-    fn local_command(&self, command: &host_exec::HostCommand, cwd: &std::path::Path) -> Result<LocalProcess, Error> {
+    fn local_command(
+        &self,
+        command: &host_exec::HostCommand,
+        cwd: &std::path::Path,
+    ) -> Result<LocalProcess, Error> {
         self.only_while_working("host-exec")?;
         let Some(program) = command.argv.first() else {
             return Err(self.error(ErrorCode::InvalidArgument, "there is no program to run"));
         };
         if !self.rights.allows_program(program) {
-            return Err(self.denied(&format!("running {program} on this host"), &Capability::HostExec(vec![program.clone()])));
+            return Err(self.denied(
+                &format!("running {program} on this host"),
+                &Capability::HostExec(vec![program.clone()]),
+            ));
         }
         if matches!(command.output, machine::OutputMode::Pull) {
             return Err(self.error(ErrorCode::Unsupported, "the output of host programs can't be pulled"));
@@ -141,13 +161,17 @@ impl State {
         }
         for (name, value) in &command.env {
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(self.error(ErrorCode::InvalidArgument, format!("{name:?} is no name for an environment variable")));
+                return Err(self.error(
+                    ErrorCode::InvalidArgument,
+                    format!("{name:?} is no name for an environment variable"),
+                ));
             }
             process.env(name, self.sealer.unseal_raw(value).expose());
         }
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let stdin = command.stdin.as_ref().map(|s| self.sealer.unseal_raw(s));
-        let mut child = process.spawn().map_err(|e| self.io_error(&format!("{program} can't be started"), &e))?;
+        let mut child =
+            process.spawn().map_err(|e| self.io_error(&format!("{program} can't be started"), &e))?;
         if let Some(mut pipe) = child.stdin.take() {
             tokio::spawn(async move {
                 if let Some(text) = stdin {
@@ -225,7 +249,12 @@ impl http::Host for State {
         Ok(self.exchange(&request, body, None).await.map(|r| self.mask_response(r)))
     }
 
-    async fn fetch(&mut self, request: http::Request, into: Resource<WorkspaceHandle>, to: String) -> Answer<Resource<HostFile>> {
+    async fn fetch(
+        &mut self,
+        request: http::Request,
+        into: Resource<WorkspaceHandle>,
+        to: String,
+    ) -> Answer<Resource<HostFile>> {
         let folder = Arc::clone(&self.table.get(&into)?.folder);
         let part = folder.parts().join(crate::random_hex::<8>());
         let response = match self.exchange(&request, HttpBody::Empty, Some(part.clone())).await {
@@ -233,7 +262,8 @@ impl http::Host for State {
             Err(error) => return Ok(Err(error)),
         };
         if !(200..300).contains(&response.status) {
-            return Ok(Err(self.error(ErrorCode::Io, format!("{} answered with status {}", request.url, response.status))));
+            return Ok(Err(self
+                .error(ErrorCode::Io, format!("{} answered with status {}", request.url, response.status))));
         }
         let target = match folder.place_for(&to) {
             Ok(place) => place,
@@ -247,7 +277,11 @@ impl http::Host for State {
 }
 
 impl host_exec::Host for State {
-    async fn run(&mut self, command: host_exec::HostCommand, cwd: Resource<WorkspaceHandle>) -> Answer<machine::ExitStatus> {
+    async fn run(
+        &mut self,
+        command: host_exec::HostCommand,
+        cwd: Resource<WorkspaceHandle>,
+    ) -> Answer<machine::ExitStatus> {
         let folder = Arc::clone(&self.table.get(&cwd)?.folder);
         let running = match self.local_command(&command, folder.work()) {
             Ok(running) => running,

@@ -111,7 +111,8 @@ impl run::Host for State {
     async fn random_bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = vec![0u8; length.min(4096) as usize];
         if self.phase != Phase::Describe {
-            getrandom::fill(&mut bytes).map_err(|e| wasmtime::format_err!("the host has no random bytes: {e}"))?;
+            getrandom::fill(&mut bytes)
+                .map_err(|e| wasmtime::format_err!("the host has no random bytes: {e}"))?;
         }
         Ok(bytes)
     }
@@ -119,12 +120,22 @@ impl run::Host for State {
 
 impl State {
     fn lookup(&mut self, name: &str) -> Result<SecretHandle, Error> {
-        let missing =
-            |this: &Self| this.error(ErrorCode::NotFound, format!("the configuration of this step mentions no secret {name:?}"));
+        let missing = |this: &Self| {
+            this.error(
+                ErrorCode::NotFound,
+                format!("the configuration of this step mentions no secret {name:?}"),
+            )
+        };
         if let Some(secret) = self.sealer.of_config(name) {
-            return Ok(SecretHandle { name: String::new(), placeholder: name.to_owned(), secret: secret.clone() });
+            return Ok(SecretHandle {
+                name: String::new(),
+                placeholder: name.to_owned(),
+                secret: secret.clone(),
+            });
         }
-        let Some((_, text)) = self.step.iter().flat_map(|s| &s.variables).find(|(n, t)| n == name && t.is_sensitive()) else {
+        let Some((_, text)) =
+            self.step.iter().flat_map(|s| &s.variables).find(|(n, t)| n == name && t.is_sensitive())
+        else {
             return Err(missing(self));
         };
         let [fornax_core::value::Part::Secret(secret)] = text.parts() else { return Err(missing(self)) };
@@ -158,13 +169,19 @@ impl secrets::HostSecret for State {
     async fn reveal(&mut self, this: Resource<SecretHandle>) -> Answer<String> {
         let handle = self.table.get(&this)?;
         let (name, secret) = (handle.name.clone(), handle.secret.clone());
-        let granted = self.rights.allows_reveal() && self.phase != Phase::Describe && self.phase != Phase::Prepare;
+        let granted =
+            self.rights.allows_reveal() && self.phase != Phase::Describe && self.phase != Phase::Prepare;
         if let Some(step) = &self.step {
             step.events.emit(Event::PluginLog {
                 build: step.events.build().to_owned(),
                 plugin: self.plugin_name.to_string(),
                 level: "audit".into(),
-                message: if granted { "a secret was revealed to the plugin" } else { "a secret was not revealed: not granted" }.into(),
+                message: if granted {
+                    "a secret was revealed to the plugin"
+                } else {
+                    "a secret was not revealed: not granted"
+                }
+                .into(),
                 fields: vec![
                     ("secret".into(), if name.is_empty() { "(of the configuration)".into() } else { name }),
                     ("step".into(), step.step_name.clone()),
@@ -174,8 +191,12 @@ impl secrets::HostSecret for State {
         if granted {
             Ok(Ok(secret.expose().to_owned()))
         } else {
-            let flag = crate::policy::flag_for(&self.plugin_name, &fornax_core::plugin::Capability::SecretsReveal);
-            Ok(Err(self.error(ErrorCode::Denied, format!("the plaintext of secrets was not granted to this plugin ({flag})"))))
+            let flag =
+                crate::policy::flag_for(&self.plugin_name, &fornax_core::plugin::Capability::SecretsReveal);
+            Ok(Err(self.error(
+                ErrorCode::Denied,
+                format!("the plaintext of secrets was not granted to this plugin ({flag})"),
+            )))
         }
     }
 
@@ -188,7 +209,9 @@ impl secrets::HostSecret for State {
 impl artifacts::Host for State {
     async fn input(&mut self) -> Answer<Resource<ArtifactHandle>> {
         if self.phase != Phase::Process || self.artifact.is_none() {
-            return Ok(Err(self.error(ErrorCode::Unsupported, "there is an artifact only while a post-processor runs")));
+            return Ok(Err(
+                self.error(ErrorCode::Unsupported, "there is an artifact only while a post-processor runs")
+            ));
         }
         Ok(Ok(self.table.push(ArtifactHandle)?))
     }
@@ -201,7 +224,8 @@ impl artifacts::HostArtifact for State {
             wasmtime::bail!("an artifact handle outside of `process`");
         };
         let mask = |text: &str| self.redactor.redact(text);
-        let metadata = self.sealer.mask_json(serde_json::Value::Object(artifact.metadata.clone()), &self.redactor);
+        let metadata =
+            self.sealer.mask_json(serde_json::Value::Object(artifact.metadata.clone()), &self.redactor);
         Ok(artifacts::ArtifactInfo {
             id: mask(&artifact.id),
             kind: artifact.builder_id.clone(),

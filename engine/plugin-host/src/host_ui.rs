@@ -16,19 +16,11 @@ const FIELDS: usize = 32;
 impl State {
     /// A text for people.
     pub fn presentable(&self, text: &str) -> String {
-        let mut end = text.len().min(MESSAGE);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        // Masked before it is cut, so that no part of a secret is left at the end.
-        let masked = self.sealer.mask(text, &self.redactor);
+        // Cut generously, masked, then cut exactly: what a secret straddles at the first cut is gone by the second.
+        let masked = self.sealer.mask(&text[..text.floor_char_boundary(4 * MESSAGE)], &self.redactor);
         let mut clean = crate::output::strip_control(&masked);
-        if clean.len() > MESSAGE {
-            let mut end = MESSAGE;
-            while !clean.is_char_boundary(end) {
-                end -= 1;
-            }
-            clean.truncate(end);
+        if clean.len() > MESSAGE || text.len() > 4 * MESSAGE {
+            clean.truncate(clean.floor_char_boundary(MESSAGE));
             clean.push('…');
         }
         clean
@@ -69,7 +61,12 @@ impl Host for State {
         Ok(())
     }
 
-    async fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+    async fn log(
+        &mut self,
+        level: Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
         if !self.may_speak() {
             return Ok(());
         }
@@ -94,7 +91,9 @@ impl Host for State {
                 message,
                 fields,
             }),
-            None => tracing::debug!(target: "fornax::plugin", plugin = %self.plugin_name, level, ?fields, "{message}"),
+            None => {
+                tracing::debug!(target: "fornax::plugin", plugin = %self.plugin_name, level, ?fields, "{message}")
+            }
         }
         Ok(())
     }

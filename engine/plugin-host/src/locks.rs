@@ -80,7 +80,9 @@ impl OutputLocks {
                 Ok(Some(Some(file)))
             }
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => Ok(Some(None)),
+            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Ok(Some(None))
+            }
             Err(TryLockError::Error(error)) => Err(error),
         }
     }

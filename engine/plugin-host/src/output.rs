@@ -2,9 +2,9 @@
 //! the last carriage return, without control characters and escape sequences. Each chunk becomes at most one event,
 //! so that many lines cost little.
 
+use fornax_core::Redactor;
 use fornax_core::event::{BuildEvents, OutputStream};
 use fornax_core::secret::StreamRedactor;
-use fornax_core::Redactor;
 
 /// A line longer than this is shown in pieces.
 const LINE_LIMIT: usize = 64 * 1024;
@@ -25,7 +25,11 @@ struct LineStream {
 impl Shown {
     pub fn new(events: &BuildEvents, redactor: &Redactor) -> Self {
         let line = |stream| LineStream { stream, redactor: redactor.stream(), partial: Vec::new() };
-        Self { events: events.clone(), stdout: line(OutputStream::Stdout), stderr: line(OutputStream::Stderr) }
+        Self {
+            events: events.clone(),
+            stdout: line(OutputStream::Stdout),
+            stderr: line(OutputStream::Stderr),
+        }
     }
 
     pub fn push(&mut self, stream: OutputStream, chunk: &[u8]) {
@@ -79,7 +83,11 @@ pub fn clean(line: &[u8]) -> String {
     let line = line.trim_ascii_end();
     let line = line.iter().rposition(|b| *b == b'\r').map_or(line, |at| &line[at + 1..]);
     let text = String::from_utf8_lossy(line);
-    if text.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f || b == 0xc2) { strip_control(&text) } else { text.into_owned() }
+    if text.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f || b == 0xc2) {
+        strip_control(&text)
+    } else {
+        text.into_owned()
+    }
 }
 
 /// The text without escape sequences and control characters other than tab and line end.
@@ -94,7 +102,10 @@ pub fn strip_control(text: &str) -> String {
                 // OSC, DCS, SOS, PM, APC: up to BEL or ST.
                 Some(']' | 'P' | 'X' | '^' | '_') => {
                     while let Some(c) = chars.next() {
-                        if c == '\u{7}' || c == '\u{9c}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
+                        if c == '\u{7}'
+                            || c == '\u{9c}'
+                            || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some())
+                        {
                             break;
                         }
                     }
@@ -119,8 +130,8 @@ pub fn strip_control(text: &str) -> String {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use fornax_core::event::{Event, EventSink};
     use fornax_core::Secret;
+    use fornax_core::event::{Event, EventSink};
 
     use super::*;
 
@@ -178,7 +189,8 @@ mod tests {
         let mut shown = Shown::new(&BuildEvents::new(sink.clone(), "b"), &Redactor::new());
         shown.push(OutputStream::Stdout, &vec![b'x'; 3 * LINE_LIMIT / 2]);
         shown.finish();
-        let lines: Vec<usize> = sink.0.lock().expect("no panic").iter().flat_map(|(_, l)| l.iter().map(String::len)).collect();
+        let lines: Vec<usize> =
+            sink.0.lock().expect("no panic").iter().flat_map(|(_, l)| l.iter().map(String::len)).collect();
         assert_eq!(lines, [LINE_LIMIT, LINE_LIMIT / 2]);
     }
 }

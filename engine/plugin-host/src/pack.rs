@@ -34,7 +34,9 @@ impl Request {
     ) -> Result<Self, Refusal> {
         let refuse = |unsupported, reason: &str| Err(Refusal { unsupported, reason: reason.to_owned() });
         let tar = match container {
-            Container::Raw if sources.len() != 1 => return refuse(false, "without a container there is exactly one file to pack"),
+            Container::Raw if sources.len() != 1 => {
+                return refuse(false, "without a container there is exactly one file to pack");
+            }
             Container::Raw => false,
             Container::Tar => true,
             Container::Zip => return refuse(true, "this host packs raw files and tar archives, not zip"),
@@ -45,7 +47,8 @@ impl Request {
             _ => return refuse(true, "this host compresses with zstd only"),
         };
         for (name, path) in &sources {
-            let inside = std::path::Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
+            let inside =
+                std::path::Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
             if tar && (name.is_empty() || !inside) {
                 return refuse(false, &format!("{name:?} is no name for an entry"));
             }

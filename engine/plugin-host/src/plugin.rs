@@ -68,10 +68,16 @@ pub struct Plugin {
 
 impl Plugin {
     /// Takes a component in: from the cache if it was seen before, otherwise by compiling and asking it.
-    pub async fn load(host: &Arc<Inner>, origin: String, source: Source) -> Result<(Arc<Self>, Descriptor), String> {
+    pub async fn load(
+        host: &Arc<Inner>,
+        origin: String,
+        source: Source,
+    ) -> Result<(Arc<Self>, Descriptor), String> {
         check_header(source.bytes())?;
         let digest = digest(source.bytes());
-        if let Some(descriptor) = host.cache.descriptor(&digest).and_then(|json| serde_json::from_str::<Descriptor>(&json).ok()) {
+        if let Some(descriptor) =
+            host.cache.descriptor(&digest).and_then(|json| serde_json::from_str::<Descriptor>(&json).ok())
+        {
             let plugin = Self {
                 digest,
                 origin,
@@ -116,7 +122,12 @@ impl Plugin {
 }
 
 /// Loads the native code from the cache or compiles it, checks the imports and links it.
-async fn compile(host: &Arc<Inner>, runtime: &Arc<Runtime>, digest: &str, source: Source) -> Result<(Compiled, Shape), String> {
+async fn compile(
+    host: &Arc<Inner>,
+    runtime: &Arc<Runtime>,
+    digest: &str,
+    source: Source,
+) -> Result<(Compiled, Shape), String> {
     let (host, runtime, digest) = (Arc::clone(host), Arc::clone(runtime), digest.to_owned());
     let work = tokio::task::spawn_blocking(move || {
         let component = component(&host, &runtime, &digest, &source)?;
@@ -133,7 +144,9 @@ fn component(host: &Inner, runtime: &Runtime, digest: &str, source: &Source) -> 
         // this engine as the result of compiling the component with this digest.
         match unsafe { Component::deserialize_file(&runtime.engine, &path) } {
             Ok(component) => return Ok(component),
-            Err(error) => tracing::debug!(path = %path.display(), %error, "a cached plugin is compiled again"),
+            Err(error) => {
+                tracing::debug!(path = %path.display(), %error, "a cached plugin is compiled again")
+            }
         }
     }
     let component = Component::new(&runtime.engine, source.bytes())
@@ -186,10 +199,17 @@ fn link(runtime: &Runtime, component: &Component, shape: &Shape) -> Result<Compi
 }
 
 /// Asks a plugin what it offers: without any right, with little fuel and memory.
-async fn describe(host: &Arc<Inner>, runtime: &Runtime, compiled: &Compiled, digest: &str, shape: &Shape) -> Result<Descriptor, String> {
+async fn describe(
+    host: &Arc<Inner>,
+    runtime: &Runtime,
+    compiled: &Compiled,
+    digest: &str,
+    shape: &Shape,
+) -> Result<Descriptor, String> {
     let state = host.bare_state("(describing itself)", Phase::Describe, host.config.limits.describe_memory);
     let output = state.output.clone();
-    let mut store = new_store(runtime, state, host.config.limits.describe_fuel).map_err(|e| format!("{e:#}"))?;
+    let mut store =
+        new_store(runtime, state, host.config.limits.describe_fuel).map_err(|e| format!("{e:#}"))?;
     let _ticking = runtime.ticking();
     let limit = Duration::from_secs(10);
     let call = async {
@@ -205,9 +225,10 @@ async fn describe(host: &Arc<Inner>, runtime: &Runtime, compiled: &Compiled, dig
     };
     match tokio::time::timeout(limit, call).await {
         Ok(Ok(found)) => Descriptor::check(found, shape),
-        Ok(Err(error)) => {
-            Err(format!("it (SHA-256 {digest}) was stopped in describe: {}", trap_reason(&error, &output.last_words())))
-        }
+        Ok(Err(error)) => Err(format!(
+            "it (SHA-256 {digest}) was stopped in describe: {}",
+            trap_reason(&error, &output.last_words())
+        )),
         Err(_) => Err(format!("it (SHA-256 {digest}) did not describe itself within {} s", limit.as_secs())),
     }
 }
@@ -227,7 +248,9 @@ pub fn new_store(runtime: &Runtime, state: State, fuel: u64) -> wasmtime::Result
 pub fn trap_reason(error: &wasmtime::Error, last_words: &str) -> String {
     let reason = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "it computed for too long".to_owned(),
-        Some(Trap::UnreachableCodeReached) if !last_words.is_empty() => return format!("it panicked: {last_words}"),
+        Some(Trap::UnreachableCodeReached) if !last_words.is_empty() => {
+            return format!("it panicked: {last_words}");
+        }
         Some(Trap::UnreachableCodeReached) => "it panicked without a message".to_owned(),
         Some(trap) => trap.to_string(),
         None => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {

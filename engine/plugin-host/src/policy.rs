@@ -96,7 +96,8 @@ impl Policy {
     /// What of `requests` is in force for a plugin.
     pub fn effective(&self, plugin: &str, digest: &str, requests: &[Capability]) -> Effective {
         let applies = |g: &&Grant| {
-            (g.plugin == plugin || g.plugin == "*") && g.digest.as_deref().is_none_or(|d| d.eq_ignore_ascii_case(digest))
+            (g.plugin == plugin || g.plugin == "*")
+                && g.digest.as_deref().is_none_or(|d| d.eq_ignore_ascii_case(digest))
         };
         Effective {
             requested: requests.to_vec(),
@@ -137,7 +138,8 @@ fn parse(flag: &str) -> Result<Grant, PolicyError> {
         return Err(error("a digest has 64 hexadecimal digits"));
     }
     let (kind, values) = capability.split_once(':').unwrap_or((capability, ""));
-    let list: Vec<String> = values.split(',').map(str::trim).filter(|v| !v.is_empty()).map(String::from).collect();
+    let list: Vec<String> =
+        values.split(',').map(str::trim).filter(|v| !v.is_empty()).map(String::from).collect();
     let capability = match (kind, list.is_empty()) {
         ("network", false) => Capability::Network(list),
         ("host-exec", false) => Capability::HostExec(list),
@@ -147,7 +149,9 @@ fn parse(flag: &str) -> Result<Grant, PolicyError> {
         }
         ("secrets-reveal", true) => Capability::SecretsReveal,
         ("machine-raw-access", true) => Capability::MachineRawAccess,
-        ("secrets-reveal" | "machine-raw-access", false) => return Err(error(&format!("{kind} takes no value"))),
+        ("secrets-reveal" | "machine-raw-access", false) => {
+            return Err(error(&format!("{kind} takes no value")));
+        }
         _ => return Err(error(&format!("there is no capability {kind:?}"))),
     };
     Ok(Grant { plugin: plugin.to_owned(), digest, capability })
@@ -163,7 +167,9 @@ pub struct Effective {
 
 impl Effective {
     fn each(&self, mut test: impl FnMut(&Capability) -> bool) -> bool {
-        self.requested.iter().any(&mut test) && self.granted.iter().any(&mut test) && !self.denied.iter().any(&mut test)
+        self.requested.iter().any(&mut test)
+            && self.granted.iter().any(&mut test)
+            && !self.denied.iter().any(&mut test)
     }
 
     /// Whether a connection to the host and port may be opened.
@@ -172,7 +178,9 @@ impl Effective {
     }
 
     pub fn allows_program(&self, program: &str) -> bool {
-        self.each(|c| matches!(c, Capability::HostExec(names) if names.iter().any(|n| n == "*" || n == program)))
+        self.each(
+            |c| matches!(c, Capability::HostExec(names) if names.iter().any(|n| n == "*" || n == program)),
+        )
     }
 
     /// Whether a canonical path may be read; relative grants start at `working_dir`.
@@ -191,7 +199,9 @@ impl Effective {
     /// Whether the whole of a request is in force.
     pub fn covers(&self, request: &Capability) -> bool {
         let covered = |granted: &[Capability], wildcard: bool| {
-            let listed = |item: &String, pick: fn(&Capability) -> Option<&Vec<String>>, cover: fn(&str, &str) -> bool| {
+            let listed = |item: &String,
+                          pick: fn(&Capability) -> Option<&Vec<String>>,
+                          cover: fn(&str, &str) -> bool| {
                 granted.iter().filter_map(pick).flatten().any(|g| (wildcard && g == "*") || cover(g, item))
             };
             match request {
@@ -311,7 +321,15 @@ mod tests {
 
     #[test]
     fn wrong_flags_say_what_is_right() {
-        for flag in ["x", "=network:a", "x=network", "x=network:", "x=fly", "x@12=secrets-reveal", "x=secrets-reveal:y"] {
+        for flag in [
+            "x",
+            "=network:a",
+            "x=network",
+            "x=network:",
+            "x=fly",
+            "x@12=secrets-reveal",
+            "x=secrets-reveal:y",
+        ] {
             let message = Policy::new().grant(flag).expect_err(flag).to_string();
             assert!(message.contains("NAME=network:HOST"), "{message}");
         }
@@ -323,14 +341,20 @@ mod tests {
         assert_eq!(flag, "--grant acme/x=network:a.org,b.org:80");
         let mut policy = Policy::new();
         policy.grant(flag.trim_start_matches("--grant ")).expect("valid");
-        assert!(policy.effective("acme/x", "", &[Capability::Network(vec!["*".into()])]).allows_host("b.org", 80));
+        assert!(
+            policy.effective("acme/x", "", &[Capability::Network(vec!["*".into()])]).allows_host("b.org", 80)
+        );
     }
 
     #[test]
     fn reads_a_file() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("grants.json");
-        std::fs::write(&path, r#"{"grants": [{"plugin": "x", "host-exec": ["git"], "secrets-reveal": true}]}"#).expect("written");
+        std::fs::write(
+            &path,
+            r#"{"grants": [{"plugin": "x", "host-exec": ["git"], "secrets-reveal": true}]}"#,
+        )
+        .expect("written");
         let mut policy = Policy::new();
         policy.add_file(&path).expect("valid");
         assert!(policy.effective("x", "", &[Capability::SecretsReveal]).allows_reveal());

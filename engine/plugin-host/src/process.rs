@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fornax_core::Redactor;
 use fornax_core::communicator::{CommandEvent, ExitStatus, Running};
 use fornax_core::event::OutputStream;
 use fornax_core::secret::StreamRedactor;
-use fornax_core::Redactor;
 
 use crate::output::Shown;
 
@@ -154,9 +154,9 @@ impl Job {
                 kept.bytes.extend_from_slice(&masked[..masked.len().min(room)]);
                 self.truncated |= masked.len() > room;
             }
-            Keep::Pieces => self
-                .pieces
-                .extend(masked.chunks(PIECE).map(|bytes| Piece { stream, bytes: bytes.to_vec() })),
+            Keep::Pieces => {
+                self.pieces.extend(masked.chunks(PIECE).map(|bytes| Piece { stream, bytes: bytes.to_vec() }))
+            }
         }
     }
 

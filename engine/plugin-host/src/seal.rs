@@ -146,7 +146,10 @@ impl Sealer {
 
     /// The secret behind a placeholder, if the configuration mentions it.
     pub fn of_config(&self, placeholder: &str) -> Option<&Secret> {
-        self.sealed.iter().find(|s| s.origin == Origin::Config && s.placeholder == placeholder).map(|s| &s.secret)
+        self.sealed
+            .iter()
+            .find(|s| s.origin == Origin::Config && s.placeholder == placeholder)
+            .map(|s| &s.secret)
     }
 
     /// Whether the configuration mentions the secret.

@@ -45,14 +45,40 @@ pub fn fill<'a>(line: &'a str, find: &'a dyn Fn(&str) -> Option<Found<'a>>) -> R
 }
 
 const SHELLS: &[&str] = &[
-    "sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "fish", "csh", "tcsh", "yash", "su", "runuser",
-    "sg", "script", "flock", "expect", "python", "python2", "python3", "perl", "ruby", "node", "php", "tclsh", "lua",
+    "sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "fish", "csh", "tcsh", "yash", "su",
+    "runuser", "sg", "script", "flock", "expect", "python", "python2", "python3", "perl", "ruby", "node",
+    "php", "tclsh", "lua",
 ];
 /// All words after one of these are read by somebody else.
 const OPAQUE: &[&str] = &[
-    "eval", "ssh", "slogin", "rsh", "autossh", "dbclient", "plink", "mosh", "trap", "alias", "parallel", "watch",
-    "systemd-run", "pwsh", "powershell", "powershell.exe", "cmd", "cmd.exe", "declare", "typeset", "let", "[[",
-    "complete", "fc", "integer", "csh", "tcsh", "fish",
+    "eval",
+    "ssh",
+    "slogin",
+    "rsh",
+    "autossh",
+    "dbclient",
+    "plink",
+    "mosh",
+    "trap",
+    "alias",
+    "parallel",
+    "watch",
+    "systemd-run",
+    "pwsh",
+    "powershell",
+    "powershell.exe",
+    "cmd",
+    "cmd.exe",
+    "declare",
+    "typeset",
+    "let",
+    "[[",
+    "complete",
+    "fc",
+    "integer",
+    "csh",
+    "tcsh",
+    "fish",
 ];
 
 const CODE: &str = "inside the command text for another shell";
@@ -544,7 +570,11 @@ impl<'a> Lexer<'a> {
                 (Code::Next, false) => Code::No,
                 (Code::No, _) if word.unknown => Code::Unclear,
                 (Code::No, true) if content.starts_with("--") && content.len() > 2 => Code::Unclear,
-                (Code::No, true) if content.contains(['c', 'e', 'E', 'r', 'p', 'n', 'm']) && takes_code(content) => Code::Next,
+                (Code::No, true)
+                    if content.contains(['c', 'e', 'E', 'r', 'p', 'n', 'm']) && takes_code(content) =>
+                {
+                    Code::Next
+                }
                 (Code::No, _) => Code::No,
             };
         }
@@ -556,7 +586,11 @@ impl<'a> Lexer<'a> {
                 let short = !content.starts_with("--");
                 let reads = match of {
                     "env" => (short && content.contains('S')) || content.starts_with("--sp"),
-                    _ => (short && content.contains(['s', 'i'])) || content.starts_with("--lo") || content.starts_with("--sh"),
+                    _ => {
+                        (short && content.contains(['s', 'i']))
+                            || content.starts_with("--lo")
+                            || content.starts_with("--sh")
+                    }
                 };
                 if reads {
                     command.opaque.get_or_insert(CODE);
@@ -591,7 +625,9 @@ impl<'a> Lexer<'a> {
 
 /// Whether a short option of a shell or interpreter takes program text.
 fn takes_code(option: &str) -> bool {
-    option.starts_with('-') && option[1..].contains(['c', 'e', 'E', 'r', 'p', 'n']) && (option[1..].contains('c') || option.len() == 2)
+    option.starts_with('-')
+        && option[1..].contains(['c', 'e', 'E', 'r', 'p', 'n'])
+        && (option[1..].contains('c') || option.len() == 2)
 }
 
 fn is_name(text: &str) -> bool {

@@ -18,9 +18,48 @@ fn shells() -> Vec<&'static str> {
 
 fn values() -> Vec<String> {
     let mut values: Vec<String> = [
-        "plain", "with space", "a'b", "''", "'", "\"", "\\", "\\\\'", "$HOME", "${HOME}", "$(id)", "`id`", "a\nb",
-        "\n", "tab\tx", "-n", "--", "*", "?", "[a]", "~", "~/x", "!x", "#c", "a;b", "a&b", "a|b", "<x>", "{a,b}",
-        "äöü€😀", "%s%n", "=x", "a=b", "\\n", "end\\", "(x)", "x)", "\u{7f}\u{1b}[0m", "sealed_", "'\"'\"'", "$'a'", "\r",
+        "plain",
+        "with space",
+        "a'b",
+        "''",
+        "'",
+        "\"",
+        "\\",
+        "\\\\'",
+        "$HOME",
+        "${HOME}",
+        "$(id)",
+        "`id`",
+        "a\nb",
+        "\n",
+        "tab\tx",
+        "-n",
+        "--",
+        "*",
+        "?",
+        "[a]",
+        "~",
+        "~/x",
+        "!x",
+        "#c",
+        "a;b",
+        "a&b",
+        "a|b",
+        "<x>",
+        "{a,b}",
+        "äöü€😀",
+        "%s%n",
+        "=x",
+        "a=b",
+        "\\n",
+        "end\\",
+        "(x)",
+        "x)",
+        "\u{7f}\u{1b}[0m",
+        "sealed_",
+        "'\"'\"'",
+        "$'a'",
+        "\r",
     ]
     .into_iter()
     .map(String::from)
@@ -75,7 +114,11 @@ fn values_arrive_exactly() {
                 let line = put(template, &value).unwrap_or_else(|e| panic!("{template}: {value:?}: {e}"));
                 let output = Process::new(shell).arg("-c").arg(&line).output().expect("the shell runs");
                 let got = String::from_utf8_lossy(&output.stdout);
-                assert_eq!(got, format!("{before}{value}{after}"), "{shell}: {template} with {value:?}: {line}");
+                assert_eq!(
+                    got,
+                    format!("{before}{value}{after}"),
+                    "{shell}: {template} with {value:?}: {line}"
+                );
             }
         }
     }
@@ -84,15 +127,62 @@ fn values_arrive_exactly() {
 #[test]
 fn refuses_where_somebody_else_reads_on() {
     let places = [
-        "echo $(echo @)", "echo \"$(echo '@')\"", "echo `echo @`", "sh -c 'echo @'", "sh -c \"echo '@'\"", "sh -ec 'echo @'",
-        "/bin/bash -lc \"@\"", "sudo sh -c '@'", "sudo -E -S sh -c 'X=@ /tmp/s'", "eval 'echo @'", "eval x @", "ssh host 'echo @'",
-        "su -c '@'", "su - user -c '@'", "env -S '@'", "env -S'@'", "env --split-string='@'", "cat <<E\n@\nE", "cat <<'E'\n@\nE\necho @",
-        "echo $((@))", "echo $@", "echo ${@}", "echo ${x:-@}", "echo \"$x@\"", "echo $x@", "\"$SHELL\" -c '@'", "$SHELL '@'", "# @",
-        "echo \\@", "echo \"\\@\"", "sh -c >/dev/null 'echo @'", "sh -c 2>/dev/null 'echo @'", "sh -o errexit -c 'echo @'",
-        "sh -c -o errexit 'echo @'", "bash &>/dev/null -c 'echo @'", "sh <<< '@'", "trap '@' EXIT", "sudo -i echo @", "sudo -s echo '@'",
-        "sudo -u root -i echo @", "python3 -c 'print(\"@\")'", "perl -e '@'", "echo $'a@'", "echo $'\\'@'", "(( x = @ ))",
-        "echo \"$(case x in x) echo \"@\";; esac)\"", "echo ${x:-\"}\" @}", "\"s\"h -'c' '@'", "s\\h -c '@'", "find . -exec sh -c '@' \\;",
-        "cat <(echo x) @", "echo `echo \"a` @", "[[ @ -eq 1 ]]", "sh $FLAGS '@'", "sh \"$FLAG\" '@'", "pwsh -c '@'",
+        "echo $(echo @)",
+        "echo \"$(echo '@')\"",
+        "echo `echo @`",
+        "sh -c 'echo @'",
+        "sh -c \"echo '@'\"",
+        "sh -ec 'echo @'",
+        "/bin/bash -lc \"@\"",
+        "sudo sh -c '@'",
+        "sudo -E -S sh -c 'X=@ /tmp/s'",
+        "eval 'echo @'",
+        "eval x @",
+        "ssh host 'echo @'",
+        "su -c '@'",
+        "su - user -c '@'",
+        "env -S '@'",
+        "env -S'@'",
+        "env --split-string='@'",
+        "cat <<E\n@\nE",
+        "cat <<'E'\n@\nE\necho @",
+        "echo $((@))",
+        "echo $@",
+        "echo ${@}",
+        "echo ${x:-@}",
+        "echo \"$x@\"",
+        "echo $x@",
+        "\"$SHELL\" -c '@'",
+        "$SHELL '@'",
+        "# @",
+        "echo \\@",
+        "echo \"\\@\"",
+        "sh -c >/dev/null 'echo @'",
+        "sh -c 2>/dev/null 'echo @'",
+        "sh -o errexit -c 'echo @'",
+        "sh -c -o errexit 'echo @'",
+        "bash &>/dev/null -c 'echo @'",
+        "sh <<< '@'",
+        "trap '@' EXIT",
+        "sudo -i echo @",
+        "sudo -s echo '@'",
+        "sudo -u root -i echo @",
+        "python3 -c 'print(\"@\")'",
+        "perl -e '@'",
+        "echo $'a@'",
+        "echo $'\\'@'",
+        "(( x = @ ))",
+        "echo \"$(case x in x) echo \"@\";; esac)\"",
+        "echo ${x:-\"}\" @}",
+        "\"s\"h -'c' '@'",
+        "s\\h -c '@'",
+        "find . -exec sh -c '@' \\;",
+        "cat <(echo x) @",
+        "echo `echo \"a` @",
+        "[[ @ -eq 1 ]]",
+        "sh $FLAGS '@'",
+        "sh \"$FLAG\" '@'",
+        "pwsh -c '@'",
     ];
     for place in places {
         // `$@` is written with the placeholder, so the marker stands for it there too.
@@ -105,11 +195,24 @@ fn refuses_where_somebody_else_reads_on() {
 
 #[test]
 fn arguments_of_scripts_are_exact() {
-    for line in ["sh /tmp/x.sh '@'", "sh -e /tmp/x '@'", "chmod +x /tmp/s; A='@' sudo -E sh '/tmp/s'", "echo '@' | sudo -S -E sh /tmp/s",
-        "env A=@ sudo -S sh /tmp/s", "su root /tmp/x", "mysql -p@ -e 'select 1'", "mysql --password=\"@\"", "PATH=$PATH:/x A='@' sh '/tmp/s'",
-        "chmod +x '/tmp/s'; A='1' B='@' '/tmp/s'", "sudo -u '@' true", "echo '@' > '/tmp/@'"]
-    {
+    for line in [
+        "sh /tmp/x.sh '@'",
+        "sh -e /tmp/x '@'",
+        "chmod +x /tmp/s; A='@' sudo -E sh '/tmp/s'",
+        "echo '@' | sudo -S -E sh /tmp/s",
+        "env A=@ sudo -S sh /tmp/s",
+        "su root /tmp/x",
+        "mysql -p@ -e 'select 1'",
+        "mysql --password=\"@\"",
+        "PATH=$PATH:/x A='@' sh '/tmp/s'",
+        "chmod +x '/tmp/s'; A='1' B='@' '/tmp/s'",
+        "sudo -u '@' true",
+        "echo '@' > '/tmp/@'",
+    ] {
         assert!(put(line, "a'b").is_ok(), "{line}");
     }
-    assert_eq!(put("echo @", "a\0b"), Err(Refused("in a command line, because it contains a NUL character,")));
+    assert_eq!(
+        put("echo @", "a\0b"),
+        Err(Refused("in a command line, because it contains a NUL character,"))
+    );
 }

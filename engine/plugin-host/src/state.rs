@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fornax_core::Redactor;
 use fornax_core::communicator::{Communicator, CommunicatorError};
 use fornax_core::plugin::{Artifact, StepContext};
-use fornax_core::Redactor;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -127,9 +127,12 @@ impl State {
     /// Refuses what a phase does not offer.
     pub fn only_while_working(&self, what: &str) -> Result<&StepContext, Error> {
         match (self.phase, &self.step) {
-            (Phase::Describe, _) => Err(self.error(ErrorCode::Denied, format!("{what} is not available to describe"))),
+            (Phase::Describe, _) => {
+                Err(self.error(ErrorCode::Denied, format!("{what} is not available to describe")))
+            }
             (Phase::Prepare, _) | (_, None) => {
-                Err(self.error(ErrorCode::Unsupported, format!("{what} is available only while the step runs")))
+                Err(self
+                    .error(ErrorCode::Unsupported, format!("{what} is available only while the step runs")))
             }
             (_, Some(step)) => Ok(step),
         }

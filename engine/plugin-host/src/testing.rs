@@ -37,7 +37,11 @@ impl Sink {
     /// All lines that commands printed.
     pub fn lines(&self) -> Vec<String> {
         let events = self.0.lock().expect("no panic");
-        events.iter().filter_map(|e| if let Event::Output { lines, .. } = e { Some(lines.clone()) } else { None }).flatten().collect()
+        events
+            .iter()
+            .filter_map(|e| if let Event::Output { lines, .. } = e { Some(lines.clone()) } else { None })
+            .flatten()
+            .collect()
     }
 }
 
@@ -101,7 +105,9 @@ struct ScriptRun {
 impl Running for ScriptRun {
     async fn next(&mut self) -> Option<CommandEvent> {
         let event = self.running.next().await;
-        if let (Some(CommandEvent::Exited(_)), Some(path)) = (&event, self.path.take()) {
+        if matches!(event, Some(CommandEvent::Exited(_)))
+            && let Some(path) = self.path.take()
+        {
             let _ = std::fs::remove_file(path);
         }
         event
@@ -119,7 +125,15 @@ fn other(error: std::io::Error) -> CommunicatorError {
 #[async_trait]
 impl Communicator for LocalMachine {
     fn connection(&self) -> ConnectionInfo {
-        ConnectionInfo { kind: "ssh", host: "127.0.0.1".into(), port: 22, user: "u".into(), password: None, public_key: None, private_key: None }
+        ConnectionInfo {
+            kind: "ssh",
+            host: "127.0.0.1".into(),
+            port: 22,
+            user: "u".into(),
+            password: None,
+            public_key: None,
+            private_key: None,
+        }
     }
 
     async fn machine(&self) -> Result<MachineInfo, CommunicatorError> {
@@ -137,27 +151,42 @@ impl Communicator for LocalMachine {
         };
         std::fs::write(&script.path, content).map_err(other)?;
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&script.path, std::fs::Permissions::from_mode(script.mode)).map_err(other)?;
+        std::fs::set_permissions(&script.path, std::fs::Permissions::from_mode(script.mode))
+            .map_err(other)?;
         let running = self.spawn(&script.command, bytes::Bytes::new()).await?;
         Ok(Box::new(ScriptRun { running, path: (!script.keep).then_some(script.path) }))
     }
 
-    async fn upload(&self, source: UploadSource, to: &str, _: &TransferOptions, _: Option<ProgressFn>) -> Result<TransferStats, CommunicatorError> {
+    async fn upload(
+        &self,
+        source: UploadSource,
+        to: &str,
+        _: &TransferOptions,
+        _: Option<ProgressFn>,
+    ) -> Result<TransferStats, CommunicatorError> {
         match source {
             UploadSource::File(from) => std::fs::copy(from, to).map(|_| ()).map_err(other)?,
-            UploadSource::Directory(from) => crate::workspace::copy_tree(&from, Path::new(to)).map_err(other)?,
+            UploadSource::Directory(from) => {
+                crate::workspace::copy_tree(&from, Path::new(to)).map_err(other)?
+            }
             UploadSource::Bytes(secret) => std::fs::write(to, secret.expose()).map_err(other)?,
         }
         Ok(TransferStats { files: 1, ..TransferStats::default() })
     }
 
-    async fn download(&self, from: &str, to: &Path, _: Option<ProgressFn>) -> Result<TransferStats, CommunicatorError> {
+    async fn download(
+        &self,
+        from: &str,
+        to: &Path,
+        _: Option<ProgressFn>,
+    ) -> Result<TransferStats, CommunicatorError> {
         crate::workspace::copy_tree(Path::new(from), to).map_err(other)?;
         Ok(TransferStats::default())
     }
 
     async fn read_file(&self, path: &str, limit: usize) -> Result<Vec<u8>, CommunicatorError> {
-        let bytes = std::fs::read(path).map_err(|_| CommunicatorError::NotFound { what: "reading".into(), path: path.into() })?;
+        let bytes = std::fs::read(path)
+            .map_err(|_| CommunicatorError::NotFound { what: "reading".into(), path: path.into() })?;
         if bytes.len() > limit { Err(CommunicatorError::Other("too large".into())) } else { Ok(bytes) }
     }
 
@@ -283,7 +312,7 @@ struct Image(Vec<u8>);
 
 impl Image {
     fn put(&mut self, bytes: &[u8]) -> u32 {
-        while self.0.len() % 8 != 0 {
+        while !self.0.len().is_multiple_of(8) {
             self.0.push(0);
         }
         let at = BASE + u32::try_from(self.0.len()).expect("small");
@@ -374,13 +403,21 @@ impl Guest {
         }
         std::fs::write(
             folder.path().join("test.wit"),
-            format!("package fornax:plugin@{v};\nworld test-plugin {{ include provisioner-plugin; {} }}\n", self.world),
+            format!(
+                "package fornax:plugin@{v};\nworld test-plugin {{ include provisioner-plugin; {} }}\n",
+                self.world
+            ),
         )
         .expect("written");
         let (package, _) = resolve.push_dir(folder.path()).expect("the interface is valid");
         let world = resolve.select_world(&[package], Some("test-plugin")).expect("the world exists");
-        wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8)
-            .expect("embedded");
+        wit_component::embed_component_metadata(
+            &mut module,
+            &resolve,
+            world,
+            wit_component::StringEncoding::UTF8,
+        )
+        .expect("embedded");
         wit_component::ComponentEncoder::default()
             .module(&module)
             .expect("a module")

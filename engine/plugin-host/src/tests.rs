@@ -9,6 +9,7 @@ use fornax_core::plugin::{ExtensionKind, PluginError};
 use crate::testing::{Guest, LocalMachine, Sink, config, step};
 use crate::{HostConfig, Limits, LoadProblem, PluginHost, Policy};
 
+mod builtin;
 mod load;
 mod machine;
 
@@ -38,7 +39,10 @@ fn reasons(problems: &[LoadProblem]) -> Vec<String> {
 }
 
 /// Loads one guest and runs its provisioner.
-async fn provision(guest: Guest, change: impl FnOnce(&mut fornax_core::plugin::StepContext)) -> (Result<(), PluginError>, Arc<Sink>) {
+async fn provision(
+    guest: Guest,
+    change: impl FnOnce(&mut fornax_core::plugin::StepContext),
+) -> (Result<(), PluginError>, Arc<Sink>) {
     let dir = folder(&[("guest/plugin.wasm", guest.build())]);
     let cache = tempfile::tempdir().expect("a folder");
     let host = host(cache.path(), |_| {});
@@ -119,17 +123,23 @@ async fn a_flood_of_messages_is_bounded_and_reported() {
 
 #[tokio::test]
 async fn a_huge_message_is_cut() {
-    let body = "(drop (memory.grow (i32.const 400))) (call $say (i32.const 0) (i32.const 20000000))";
+    let body = "(drop (memory.grow (i32.const 400))) (memory.fill (i32.const 131072) (i32.const 97) (i32.const 20000000))
+                (call $say (i32.const 131072) (i32.const 20000000))";
     let (result, sink) = provision(Guest { imports: SAY, body, ..Guest::default() }, |_| {}).await;
     assert!(result.is_ok(), "{result:?}");
-    assert!(sink.text().len() < 200_000);
+    let text = sink.text();
+    assert!((16_000..20_000).contains(&text.len()) && text.contains("aaa…"), "{}", text.len());
 }
 
 #[tokio::test]
 async fn describe_has_a_budget() {
     let guests = [
         ("loop", Guest { describe: "(loop $l (br $l))", ..Guest::default() }, "computed for too long"),
-        ("bomb", Guest { describe: "(loop $l (drop (memory.grow (i32.const 256))) (br $l))", ..Guest::default() }, "64 MiB"),
+        (
+            "bomb",
+            Guest { describe: "(loop $l (drop (memory.grow (i32.const 256))) (br $l))", ..Guest::default() },
+            "64 MiB",
+        ),
         ("trap", Guest { describe: "unreachable", ..Guest::default() }, "panicked"),
     ];
     for (name, guest, says) in guests {
@@ -137,7 +147,11 @@ async fn describe_has_a_budget() {
         let cache = tempfile::tempdir().expect("a folder");
         let problems = host(cache.path(), |_| {}).load_dir(dir.path()).await;
         assert_eq!(problems.len(), 1);
-        assert!(problems[0].reason.contains(says) && problems[0].reason.contains("describe"), "{}", problems[0]);
+        assert!(
+            problems[0].reason.contains(says) && problems[0].reason.contains("describe"),
+            "{}",
+            problems[0]
+        );
     }
 }
 
@@ -145,7 +159,7 @@ async fn describe_has_a_budget() {
 async fn a_required_right_must_be_granted() {
     let guest = Guest {
         requires: Some("git"),
-        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32)))"#,
+        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32)))"#,
         world: "import host-exec;",
         ..Guest::default()
     };
@@ -170,7 +184,7 @@ async fn a_required_right_must_be_granted() {
 #[tokio::test]
 async fn what_is_imported_must_be_asked_for() {
     let guest = Guest {
-        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32)))"#,
+        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32)))"#,
         world: "import host-exec;",
         ..Guest::default()
     };
@@ -185,7 +199,11 @@ async fn interface_versions() {
     let cache = tempfile::tempdir().expect("a folder");
     let dir = folder(&[("old.wasm", Guest { version: "0.2.0", ..Guest::default() }.build())]);
     let problems = host(cache.path(), |_| {}).load_dir(dir.path()).await;
-    assert!(reasons(&problems)[0].contains("another version of the plugin interface"), "{:?}", reasons(&problems));
+    assert!(
+        reasons(&problems)[0].contains("another version of the plugin interface"),
+        "{:?}",
+        reasons(&problems)
+    );
     let dir = folder(&[("new.wasm", Guest { version: "0.1.7", ..Guest::default() }.build())]);
     assert!(host(cache.path(), |_| {}).load_dir(dir.path()).await.is_empty());
 }

@@ -144,7 +144,17 @@ mod tests {
         symlink("a", dir.work().join("inside")).expect("linked");
         std::fs::create_dir(dir.work().join("a")).expect("made");
         symlink("/nowhere/x", dir.work().join("dangling")).expect("linked");
-        for path in ["../x", "/etc/passwd", "a/../../x", "out/passwd", "file", "out", "dangling", "dangling/x", "a\0b"] {
+        for path in [
+            "../x",
+            "/etc/passwd",
+            "a/../../x",
+            "out/passwd",
+            "file",
+            "out",
+            "dangling",
+            "dangling/x",
+            "a\0b",
+        ] {
             assert!(dir.place_for(path).is_err(), "{path:?} was accepted");
         }
         assert!(dir.place_for(".").is_err());

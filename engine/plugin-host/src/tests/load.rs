@@ -50,8 +50,14 @@ async fn clashing_names_are_refused() {
     let host = host(cache.path(), |_| {});
     let problems = reasons(&host.load_dir(dir.path()).await);
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(problems[0].contains("b.wasm") && problems[0].contains("a.wasm") && problems[0].contains("\"same\""), "{problems:?}");
-    assert!(problems[1].contains("c.wasm") && problems[1].contains("a.wasm") && problems[1].contains("\"one\""), "{problems:?}");
+    assert!(
+        problems[0].contains("b.wasm") && problems[0].contains("a.wasm") && problems[0].contains("\"same\""),
+        "{problems:?}"
+    );
+    assert!(
+        problems[1].contains("c.wasm") && problems[1].contains("a.wasm") && problems[1].contains("\"one\""),
+        "{problems:?}"
+    );
     assert_eq!(host.catalog().list().len(), 1);
 }
 
@@ -63,7 +69,10 @@ async fn the_cache_saves_compiling_and_heals() {
     assert!(first.load_builtin(&[("guest", bytes)]).await.is_empty());
     let file = |extension: &str| {
         let entries = std::fs::read_dir(cache.path().join("plugins")).expect("made");
-        entries.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == extension)).expect("cached")
+        entries
+            .filter_map(|e| Some(e.ok()?.path()))
+            .find(|p| p.extension().is_some_and(|e| e == extension))
+            .expect("cached")
     };
     let (code, descriptor) = (file("cwasm"), file("json"));
 

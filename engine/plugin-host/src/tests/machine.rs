@@ -35,13 +35,19 @@ struct Bench {
 async fn bench(rights: &[Capability], grants: &[&str]) -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
     let sink = Arc::new(Sink::default());
-    let variables = vec![("pw".to_owned(), Text::secret(Secret::new(CANARY))), ("other".to_owned(), Text::secret(Secret::new("not-in-config")))];
+    let variables = vec![
+        ("pw".to_owned(), Text::secret(Secret::new(CANARY))),
+        ("other".to_owned(), Text::secret(Secret::new("not-in-config"))),
+    ];
     let context: StepContext = step(&sink, dir.path(), variables);
     let mut policy = Policy::new();
     for grant in grants {
         policy.grant(grant).expect("valid");
     }
-    let inner: Inner = crate::host::testing_inner(HostConfig { working_dir: dir.path().canonicalize().expect("exists"), ..HostConfig::default() });
+    let inner: Inner = crate::host::testing_inner(HostConfig {
+        working_dir: dir.path().canonicalize().expect("exists"),
+        ..HostConfig::default()
+    });
     let mut state = inner.bare_state("test/guest", Phase::Provision, 1 << 20);
     state.rights = policy.effective("test/guest", "", rights);
     state.redactor = context.redactor.clone();
@@ -79,11 +85,13 @@ fn options(output: api::OutputMode) -> api::ExecOptions {
     }
 }
 
-fn hex(text: &str) -> String {
-    text.bytes().map(|b| format!("{b:02x}")).collect()
+/// What arrived is compared by its digest, because everything that shows the value itself is masked, hexadecimal
+/// digits included.
+fn digest(text: &str) -> String {
+    crate::plugin::digest(text.as_bytes())
 }
 
-const TO_HEX: &str = "od -An -v -tx1 | tr -d ' \\n'";
+const DIGEST: &str = "sha256sum | cut -c1-64 | tr -d '\\n'";
 
 #[tokio::test]
 async fn secrets_arrive_exactly_at_every_sink() {
@@ -91,15 +99,21 @@ async fn secrets_arrive_exactly_at_every_sink() {
     let sealed = bench.placeholder.clone();
     let target = bench.target();
     let capture = || options(api::OutputMode::Capture(1 << 20));
-    let print = |word: &str| api::CommandLine::Raw(format!("printf %s {word} | {TO_HEX}"));
+    let print = |word: &str| api::CommandLine::Raw(format!("printf %s {word} | {DIGEST}"));
     let cases = [
         (print(&sealed), capture()),
         (print(&format!("'{sealed}'")), capture()),
         (print(&format!("\"{sealed}\"")), capture()),
         (print("\"$PW\""), api::ExecOptions { env: vec![("PW".into(), sealed.clone())], ..capture() }),
-        (api::CommandLine::Raw(TO_HEX.into()), api::ExecOptions { stdin: Some(sealed.clone()), ..capture() }),
+        (api::CommandLine::Raw(DIGEST.into()), api::ExecOptions { stdin: Some(sealed.clone()), ..capture() }),
         (
-            api::CommandLine::Argv(vec!["sh".into(), "-c".into(), format!("printf %s \"$1\" | {TO_HEX}"), "_".into(), sealed.clone()]),
+            api::CommandLine::Argv(vec![
+                "sh".into(),
+                "-c".into(),
+                format!("printf %s \"$1\" | {DIGEST}"),
+                "_".into(),
+                sealed.clone(),
+            ]),
             capture(),
         ),
     ];
@@ -108,18 +122,38 @@ async fn secrets_arrive_exactly_at_every_sink() {
         let target = Resource::new_borrow(target.rep());
         let status = bench.state.exec(target, command, options).await.expect("no trap").expect("runs");
         assert_eq!(status.code, Some(0), "{shown}");
-        assert_eq!(String::from_utf8_lossy(&status.stdout), hex(CANARY), "{shown}");
+        assert_eq!(String::from_utf8_lossy(&status.stdout), digest(CANARY), "{shown}");
     }
     let file = bench.dir.path().join("uploaded");
     let transfer = api::TransferOptions { mode: None, owner: None, replace: true, progress: false };
-    bench.state.upload_text(bench.target(), format!("a={sealed}\n"), file.display().to_string(), transfer.clone()).await.expect("no trap").expect("uploaded");
+    bench
+        .state
+        .upload_text(bench.target(), format!("a={sealed}\n"), file.display().to_string(), transfer.clone())
+        .await
+        .expect("no trap")
+        .expect("uploaded");
     assert_eq!(std::fs::read_to_string(&file).expect("there"), format!("a={CANARY}\n"));
-    let handle = bench.state.from_bytes("x".into(), sealed.clone().into_bytes()).await.expect("no trap").expect("made");
+    let handle = bench
+        .state
+        .from_bytes("x".into(), sealed.clone().into_bytes())
+        .await
+        .expect("no trap")
+        .expect("made");
     let unsealed = bench.state.unseal_on_upload(handle).await.expect("no trap").expect("made");
-    bench.state.upload(bench.target(), unsealed, file.display().to_string(), transfer.clone()).await.expect("no trap").expect("uploaded");
+    bench
+        .state
+        .upload(bench.target(), unsealed, file.display().to_string(), transfer.clone())
+        .await
+        .expect("no trap")
+        .expect("uploaded");
     assert_eq!(std::fs::read_to_string(&file).expect("there"), CANARY);
     let kept = api::TransferOptions { replace: false, ..transfer };
-    let error = bench.state.upload_text(bench.target(), "x".into(), file.display().to_string(), kept).await.expect("no trap").expect_err("exists");
+    let error = bench
+        .state
+        .upload_text(bench.target(), "x".into(), file.display().to_string(), kept)
+        .await
+        .expect("no trap")
+        .expect_err("exists");
     assert_eq!(error.code, ErrorCode::AlreadyExists);
 }
 
@@ -127,18 +161,32 @@ async fn secrets_arrive_exactly_at_every_sink() {
 async fn nothing_that_comes_back_shows_a_secret() {
     let mut bench = bench(&[], &[]).await;
     let sealed = bench.placeholder.clone();
-    let echo = || api::CommandLine::Raw(format!("printf 'before %s after\\n' '{sealed}'; printf '%s\\n' '{sealed}' >&2"));
+    let echo = || {
+        api::CommandLine::Raw(format!(
+            "printf 'before %s after\\n' '{sealed}'; printf '%s\\n' '{sealed}' >&2"
+        ))
+    };
     for output in [api::OutputMode::Show, api::OutputMode::Capture(1 << 20)] {
         let options = api::ExecOptions { tee: true, ..options(output) };
         let status = bench.state.exec(bench.target(), echo(), options).await.expect("no trap").expect("runs");
         for bytes in [&status.stdout, &status.stderr] {
-            assert!(!String::from_utf8_lossy(bytes).contains("ary \"$(id)"), "{}", String::from_utf8_lossy(bytes));
+            assert!(
+                !String::from_utf8_lossy(bytes).contains("ary \"$(id)"),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
-    let process = bench.state.start(bench.target(), echo(), options(api::OutputMode::Pull)).await.expect("no trap").expect("starts");
+    let process = bench
+        .state
+        .start(bench.target(), echo(), options(api::OutputMode::Pull))
+        .await
+        .expect("no trap")
+        .expect("starts");
     let mut pulled = Vec::new();
     loop {
-        match bench.state.next(Resource::new_borrow(process.rep())).await.expect("no trap").expect("an event") {
+        match bench.state.next(Resource::new_borrow(process.rep())).await.expect("no trap").expect("an event")
+        {
             api::ProcessEvent::Stdout(bytes) | api::ProcessEvent::Stderr(bytes) => pulled.extend(bytes),
             api::ProcessEvent::Exited(status) => {
                 assert_eq!(status.code, Some(0));
@@ -152,9 +200,21 @@ async fn nothing_that_comes_back_shows_a_secret() {
     assert_eq!(ended.code, ErrorCode::NotFound);
     let remote = bench.dir.path().join("remote");
     std::fs::write(&remote, CANARY).expect("written");
-    let read = bench.state.read_file(bench.target(), remote.display().to_string()).await.expect("no trap").expect("read");
+    let read = bench
+        .state
+        .read_file(bench.target(), remote.display().to_string())
+        .await
+        .expect("no trap")
+        .expect("read");
     assert_eq!(read, b"<sensitive>");
-    let error = bench.state.exec(bench.target(), api::CommandLine::Raw(format!("sh -c 'echo {sealed}'")), options(api::OutputMode::Show)).await;
+    let error = bench
+        .state
+        .exec(
+            bench.target(),
+            api::CommandLine::Raw(format!("sh -c 'echo {sealed}'")),
+            options(api::OutputMode::Show),
+        )
+        .await;
     let error = error.expect("no trap").expect_err("refused");
     assert_eq!(error.code, ErrorCode::InvalidArgument);
     let all = format!("{} {error:?}", bench.sink.text());
@@ -167,19 +227,34 @@ async fn scripts_and_rendered_commands() {
     let mut bench = bench(&[], &[]).await;
     let sealed = bench.placeholder.clone();
     let path = bench.dir.path().join("s.sh").display().to_string();
-    let values = vec![("Vars".to_owned(), format!("PW='{sealed}' X=\"a {sealed} b\" ")), ("Path".to_owned(), path.clone())];
-    let command = bench.state.render("chmod +x {{ .Path }}; {{ .Vars }} sh '{{ .Path }}'".into(), values).await.expect("no trap").expect("rendered");
+    let values = vec![
+        ("Vars".to_owned(), format!("PW='{sealed}' X=\"a {sealed} b\" ")),
+        ("Path".to_owned(), path.clone()),
+    ];
+    let command = bench
+        .state
+        .render("chmod +x {{ .Path }}; {{ .Vars }} sh '{{ .Path }}'".into(), values)
+        .await
+        .expect("no trap")
+        .expect("rendered");
     assert!(command.contains(&sealed) && !command.contains(CANARY));
     let script = api::Script {
-        source: api::ScriptSource::Text(format!("printf %s \"$PW\" | {TO_HEX}; echo; printf %s \"$X\" | {TO_HEX}\n")),
+        source: api::ScriptSource::Text(format!(
+            "printf %s \"$PW\" | {DIGEST}; echo; printf %s \"$X\" | {DIGEST}\n"
+        )),
         path: path.clone(),
         mode: 0o755,
         command,
         keep: false,
     };
-    let status = bench.state.run_script(bench.target(), script, options(api::OutputMode::Show)).await.expect("no trap").expect("runs");
+    let status = bench
+        .state
+        .run_script(bench.target(), script, options(api::OutputMode::Show))
+        .await
+        .expect("no trap")
+        .expect("runs");
     assert_eq!(status.code, Some(0));
-    assert_eq!(bench.sink.lines(), [hex(CANARY), hex(&format!("a {CANARY} b"))]);
+    assert_eq!(bench.sink.lines(), [digest(CANARY), digest(&format!("a {CANARY} b"))]);
     assert!(!std::path::Path::new(&path).exists());
 }
 
@@ -188,25 +263,46 @@ async fn calls_end_when_they_must() {
     let mut bench = bench(&[], &[]).await;
     let sleep = || api::CommandLine::Raw("echo x; exec sleep 3600".into());
     let late = api::ExecOptions { timeout_ms: Some(200), ..options(api::OutputMode::Show) };
-    let error = bench.state.exec(bench.target(), sleep(), late).await.expect("no trap").expect_err("too long");
+    let error =
+        bench.state.exec(bench.target(), sleep(), late).await.expect("no trap").expect_err("too long");
     assert_eq!(error.code, ErrorCode::Timeout);
     let cancel = bench.state.cancel.clone();
     tokio::spawn(async move { cancel.cancel() });
-    let error = bench.state.exec(bench.target(), sleep(), options(api::OutputMode::Show)).await.expect("no trap").expect_err("cancelled");
+    let error = bench
+        .state
+        .exec(bench.target(), sleep(), options(api::OutputMode::Show))
+        .await
+        .expect("no trap")
+        .expect_err("cancelled");
     assert_eq!(error.code, ErrorCode::Cancelled);
-    let error = bench.state.exec(bench.target(), api::CommandLine::Raw("true".into()), options(api::OutputMode::Show)).await;
+    let error = bench
+        .state
+        .exec(bench.target(), api::CommandLine::Raw("true".into()), options(api::OutputMode::Show))
+        .await;
     assert_eq!(error.expect("no trap").expect_err("cancelled").code, ErrorCode::Cancelled);
     let cleanup = api::ExecOptions { cleanup: true, ..options(api::OutputMode::Show) };
-    let status = bench.state.exec(bench.target(), api::CommandLine::Raw("true".into()), cleanup).await.expect("no trap").expect("allowed");
+    let status = bench
+        .state
+        .exec(bench.target(), api::CommandLine::Raw("true".into()), cleanup)
+        .await
+        .expect("no trap")
+        .expect("allowed");
     assert_eq!(status.code, Some(0));
-    let unknown = api::ExecOptions { more: vec![("turbo".into(), "1".into())], ..options(api::OutputMode::Show) };
-    let error = bench.state.exec(bench.target(), api::CommandLine::Raw("true".into()), unknown).await.expect("no trap").expect_err("unknown");
+    let unknown =
+        api::ExecOptions { more: vec![("turbo".into(), "1".into())], ..options(api::OutputMode::Show) };
+    let error = bench
+        .state
+        .exec(bench.target(), api::CommandLine::Raw("true".into()), unknown)
+        .await
+        .expect("no trap")
+        .expect_err("unknown");
     assert_eq!(error.code, ErrorCode::Unsupported);
 }
 
 #[tokio::test]
 async fn files_of_the_host_need_a_name_or_a_grant() {
-    let mut bench = bench(&[Capability::HostFilesRead(vec!["data".into()])], &["test/guest=host-files-read:data"]).await;
+    let mut bench =
+        bench(&[Capability::HostFilesRead(vec!["data".into()])], &["test/guest=host-files-read:data"]).await;
     let root = bench.state.working_dir.clone();
     std::fs::create_dir(root.join("data")).expect("made");
     for name in ["named.sh", "data/granted", "secret.txt"] {
@@ -235,12 +331,23 @@ async fn outputs_are_published_whole_and_only_where_named() {
     bench.state.host_outputs.push(root.join("out/m.json"));
     let workspace = bench.workspace().await;
     let borrow = || Resource::new_borrow(workspace.rep());
-    let writer = bench.state.create(borrow(), "a/m.json".into(), false).await.expect("no trap").expect("made");
-    bench.state.write(Resource::new_borrow(writer.rep()), b"{}".to_vec()).await.expect("no trap").expect("written");
+    let writer =
+        bench.state.create(borrow(), "a/m.json".into(), false).await.expect("no trap").expect("made");
+    bench
+        .state
+        .write(Resource::new_borrow(writer.rep()), b"{}".to_vec())
+        .await
+        .expect("no trap")
+        .expect("written");
     let before = bench.state.entries(borrow(), "a".into()).await.expect("no trap").expect("listed");
     assert!(before.is_empty());
     let file = bench.state.finish(writer).await.expect("no trap").expect("finished");
-    let digest = bench.state.digest(Resource::new_borrow(file.rep()), files::DigestAlgorithm::Sha256).await.expect("no trap").expect("computed");
+    let digest = bench
+        .state
+        .digest(Resource::new_borrow(file.rep()), files::DigestAlgorithm::Sha256)
+        .await
+        .expect("no trap")
+        .expect("computed");
     assert_eq!(digest, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
     let lock = bench.state.lock_output("out/m.json".into()).await.expect("no trap").expect("locked");
     for (path, replace, code) in [
@@ -250,15 +357,25 @@ async fn outputs_are_published_whole_and_only_where_named() {
         ("out/other.json", true, Some(ErrorCode::Denied)),
         ("../m.json", true, Some(ErrorCode::Denied)),
     ] {
-        let result = bench.state.publish(borrow(), Resource::new_borrow(file.rep()), path.into(), replace).await.expect("no trap");
+        let result = bench
+            .state
+            .publish(borrow(), Resource::new_borrow(file.rep()), path.into(), replace)
+            .await
+            .expect("no trap");
         assert_eq!(result.as_ref().err().map(|e| e.code), code, "{path}: {result:?}");
     }
     assert_eq!(std::fs::read_to_string(root.join("out/m.json")).expect("published"), "{}");
     assert_eq!(std::fs::read_dir(root.join("out")).expect("made").count(), 1, "something else remains");
     files::HostOutputLock::drop(&mut bench.state, lock).await.expect("no trap");
-    assert_eq!(bench.state.lock_output("elsewhere".into()).await.expect("no trap").expect_err("not named").code, ErrorCode::Denied);
+    assert_eq!(
+        bench.state.lock_output("elsewhere".into()).await.expect("no trap").expect_err("not named").code,
+        ErrorCode::Denied
+    );
     bench.state.remove(borrow(), "a/m.json".into()).await.expect("no trap").expect("removed");
-    assert_eq!(bench.state.remove(borrow(), "../x".into()).await.expect("no trap").expect_err("escapes").code, ErrorCode::InvalidArgument);
+    assert_eq!(
+        bench.state.remove(borrow(), "../x".into()).await.expect("no trap").expect_err("escapes").code,
+        ErrorCode::InvalidArgument
+    );
 }
 
 #[tokio::test]
@@ -268,8 +385,12 @@ async fn secrets_are_revealed_only_when_granted() {
         let mut bench = bench(&[Capability::SecretsReveal], grants).await;
         let sealed = bench.placeholder.clone();
         for name in ["pw", sealed.as_str()] {
-            let handle = secrets::HostSecret::lookup(&mut bench.state, name.into()).await.expect("no trap").expect("mentioned");
-            let placeholder = bench.state.placeholder(Resource::new_borrow(handle.rep())).await.expect("no trap");
+            let handle = secrets::HostSecret::lookup(&mut bench.state, name.into())
+                .await
+                .expect("no trap")
+                .expect("mentioned");
+            let placeholder =
+                bench.state.placeholder(Resource::new_borrow(handle.rep())).await.expect("no trap");
             assert_eq!(placeholder, sealed);
             let revealed = bench.state.reveal(handle).await.expect("no trap");
             assert_eq!(revealed.is_ok(), granted);
@@ -291,15 +412,22 @@ async fn programs_of_the_host_need_a_grant() {
         output: api::OutputMode::Capture(1 << 16),
         timeout_ms: Some(30_000),
     };
-    let mut bench = bench(&[Capability::HostExec(vec!["sh".into(), "env".into()])], &["test/guest=host-exec:sh"]).await;
+    let mut bench =
+        bench(&[Capability::HostExec(vec!["sh".into(), "env".into()])], &["test/guest=host-exec:sh"]).await;
     let sealed = bench.placeholder.clone();
     let workspace = bench.workspace().await;
     let borrow = || Resource::new_borrow(workspace.rep());
-    let script = format!("printf %s \"$PW\" | {TO_HEX}; printf ' %s' \"$HOME\"; pwd >&2");
-    let status = bench.state.run(command(&["sh", "-c", &script], &sealed), borrow()).await.expect("no trap").expect("granted");
-    assert_eq!(String::from_utf8_lossy(&status.stdout), format!("{} ", hex(CANARY)));
+    let script = format!("printf %s \"$PW\" | {DIGEST}; printf ' %s' \"$HOME\"; pwd >&2");
+    let status = bench
+        .state
+        .run(command(&["sh", "-c", &script], &sealed), borrow())
+        .await
+        .expect("no trap")
+        .expect("granted");
+    assert_eq!(String::from_utf8_lossy(&status.stdout), format!("{} ", digest(CANARY)));
     assert!(String::from_utf8_lossy(&status.stderr).contains("fornax-step-"));
-    let error = bench.state.run(command(&["env"], ""), borrow()).await.expect("no trap").expect_err("not granted");
+    let error =
+        bench.state.run(command(&["env"], ""), borrow()).await.expect("no trap").expect_err("not granted");
     assert_eq!(error.code, ErrorCode::Denied);
     assert!(error.message.contains("--grant test/guest=host-exec:env"), "{}", error.message);
 }
@@ -308,7 +436,12 @@ async fn programs_of_the_host_need_a_grant() {
 async fn many_lines_are_few_events() {
     let mut bench = bench(&[], &[]).await;
     let command = api::CommandLine::Raw("seq 1 100000".into());
-    let status = bench.state.exec(bench.target(), command, options(api::OutputMode::Show)).await.expect("no trap").expect("runs");
+    let status = bench
+        .state
+        .exec(bench.target(), command, options(api::OutputMode::Show))
+        .await
+        .expect("no trap")
+        .expect("runs");
     assert_eq!(status.code, Some(0));
     let lines = bench.sink.lines();
     assert_eq!((lines.len(), lines[99_999].as_str()), (100_000, "100000"));
