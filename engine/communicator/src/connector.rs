@@ -24,7 +24,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const LOGIN_PAUSE: Duration = Duration::from_millis(500);
 /// How often the same reason is told again.
 const REMIND: Duration = Duration::from_secs(5);
-/// The builder is asked why not before this, as most machines answer sooner, and not more often.
+/// The builder is asked why not before this, as most machines answer sooner, and then so often.
+const FIRST_WHY: Duration = Duration::from_secs(2);
 const ASK_WHY: Duration = Duration::from_secs(5);
 const WHY_LIMIT: Duration = Duration::from_secs(20);
 
@@ -197,9 +198,9 @@ impl Wait<'_> {
 
     /// Asks the builder now and then. Never ends.
     async fn ask_why(&self, known: &Known) {
+        tokio::time::sleep(FIRST_WHY).await;
         loop {
-            tokio::time::sleep(ASK_WHY).await;
-            let Some(why) = self.why else { continue };
+            let Some(why) = self.why else { return std::future::pending().await };
             if let Ok(answer) = tokio::time::timeout(WHY_LIMIT, why.why()).await {
                 let mut told = known.why.lock().unwrap_or_else(PoisonError::into_inner);
                 if *told != answer {
@@ -207,6 +208,7 @@ impl Wait<'_> {
                     known.changed.notify_one();
                 }
             }
+            tokio::time::sleep(ASK_WHY).await;
         }
     }
 }

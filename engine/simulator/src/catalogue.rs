@@ -79,12 +79,14 @@ pub enum CatalogueError {
         #[source]
         source: io::Error,
     },
-    #[error("the catalogue {} is not valid: {source}", path.display())]
-    Syntax {
+    #[error("{}: {source}", path.display())]
+    Invalid {
         path: PathBuf,
         #[source]
-        source: serde_json::Error,
+        source: Box<CatalogueError>,
     },
+    #[error("this is no catalogue: {0}")]
+    Syntax(#[from] serde_json::Error),
     #[error(
         "the catalogue entry {image:?} is no image; write publisher:offer:sku or publisher:offer:sku:version, with * \
          for any text"
@@ -99,13 +101,19 @@ fn known(names: &[String]) -> String {
 }
 
 impl Catalogue {
-    /// Reads a catalogue file.
+    /// Reads the text of a catalogue; its paths stay as they are.
+    pub fn parse(text: &str) -> Result<Self, CatalogueError> {
+        let catalogue: Self = serde_json::from_str(text)?;
+        catalogue.check()?;
+        Ok(catalogue)
+    }
+
+    /// Reads a catalogue file; its paths are relative to the file.
     pub fn load(path: &Path) -> Result<Self, CatalogueError> {
         let text =
-            std::fs::read(path).map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
-        let mut catalogue: Self = serde_json::from_slice(&text)
-            .map_err(|source| CatalogueError::Syntax { path: path.to_owned(), source })?;
-        catalogue.check()?;
+            std::fs::read_to_string(path).map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
+        let invalid = |source| CatalogueError::Invalid { path: path.to_owned(), source: Box::new(source) };
+        let mut catalogue = Self::parse(&text).map_err(invalid)?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let sources = catalogue.images.iter_mut().map(|entry| &mut entry.base);
         for source in sources.chain(catalogue.bases.values_mut()).chain([&mut catalogue.default]) {

@@ -116,6 +116,12 @@ impl JailConfig {
     }
 }
 
+impl Default for JailConfig {
+    fn default() -> Self {
+        Self::new(Self::default_folder())
+    }
+}
+
 /// Makes machines in jails.
 pub struct Jail {
     bases: Bases,

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -27,15 +28,16 @@ pub fn run(
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(output)
+        .process_group(0)
         .spawn()
         .map_err(|error| super::child::context(program, error))?;
     let pid = Pid::from_child(&child);
     std::thread::spawn(move || {
         // Nothing more is said on the life line, so whatever comes is its end.
         let _ = wire::receive(io::stdin().as_fd());
-        // A program that is asked to end removes its temporary files.
-        let _ = rustix::process::kill_process(pid, Signal::TERM);
-        for _ in 0..500 {
+        // A program that is asked to end, as by Ctrl-C, removes its temporary files.
+        let _ = rustix::process::kill_process_group(pid, Signal::INT);
+        for _ in 0..1000 {
             if children().is_empty() {
                 break;
             }

@@ -1,0 +1,282 @@
+//! The command line. Packer's flags work with one dash or two; everything is turned into two before clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "fornax",
+    about = "Builds machine images from Packer templates",
+    version,
+    disable_version_flag = true
+)]
+#[command(args_override_self = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the images of a template
+    Build(BuildArgs),
+    /// Check a template completely without creating anything
+    Validate(ValidateArgs),
+    /// List variables, builders and provisioners of a template
+    Inspect(InspectArgs),
+    /// Remove what builds left behind that ended without cleaning up
+    Cleanup(CleanupArgs),
+    /// Run or ask the local Azure simulator
+    #[command(subcommand)]
+    Simulator(SimulatorCommand),
+    /// List the plugins with their types, digests and rights
+    Plugins(PluginArgs),
+    /// Print the version
+    Version,
+}
+
+fn switch() -> clap::builder::ValueParser {
+    clap::builder::ValueParser::new(|text: &str| match text.to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" => Ok(true),
+        "0" | "f" | "false" => Ok(false),
+        _ => Err(format!("{text:?} is neither true nor false")),
+    })
+}
+
+/// What every command that reads a template takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TemplateArgs {
+    /// Variable, `name=value`; may repeat
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// JSON file with variables; may repeat
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub var_files: Vec<PathBuf>,
+    /// Only these builds, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// All builds and post-processors but these, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub except: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct PluginArgs {
+    /// Folder with plugins (`NAME/plugin.wasm`); may repeat
+    #[arg(long = "plugin-dir", value_name = "DIR")]
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Grant a right to a plugin, `PLUGIN=RIGHT[:WHAT]`, for instance `acme/notes=network:example.org`; may repeat
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub grants: Vec<String>,
+    /// JSON file with grants
+    #[arg(long = "policy", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub enum OnErrorArg {
+    #[default]
+    Cleanup,
+    Abort,
+    Ask,
+    RunCleanupProvisioner,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MachineArg {
+    Record,
+    Jail,
+    #[default]
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LatencyArg {
+    #[default]
+    Instant,
+    Azure,
+}
+
+/// How the simulated Azure behaves; the same for `--simulate` and `simulator serve`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SimulationArgs {
+    /// What stands behind a simulated machine
+    #[arg(long, value_enum, default_value_t)]
+    pub machine: MachineArg,
+    /// How long simulated operations take
+    #[arg(long, value_enum, default_value_t)]
+    pub latency: LatencyArg,
+    /// JSON file with faults
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    /// JSON file with resource groups and images that exist at the start
+    #[arg(long, value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+    /// JSON file that names base root file systems
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Colour in the output
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub color: Option<bool>,
+    /// Pause between steps
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub debug: bool,
+    /// Replace artifacts that exist
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub force: bool,
+    /// What to do when a step fails
+    #[arg(long = "on-error", value_enum, default_value_t)]
+    pub on_error: OnErrorArg,
+    /// Builds that run at once; 0 means all
+    #[arg(long = "parallel-builds", default_value_t = 0)]
+    pub parallel_builds: usize,
+    /// A time in front of each message
+    #[arg(long = "timestamp-ui", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub timestamp_ui: bool,
+    /// Events as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Packer's machine-readable lines
+    #[arg(long = "machine-readable")]
+    pub machine_readable: bool,
+    /// Write the report of the run as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Build on the simulated Azure in this process instead of the real one
+    #[arg(long)]
+    pub simulate: bool,
+    #[command(flatten)]
+    pub simulation: SimulationArgs,
+    /// Template file, or `-` for standard input
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Check the syntax only
+    #[arg(long = "syntax-only")]
+    pub syntax_only: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Accepted for compatibility
+    #[arg(long = "no-warn-undeclared-var")]
+    pub no_warn_undeclared_var: bool,
+    /// Accepted for compatibility
+    #[arg(long = "machine-readable")]
+    pub machine_readable: bool,
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[arg(long = "machine-readable")]
+    pub machine_readable: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CleanupArgs {
+    /// Only this build
+    #[arg(long, value_name = "ID")]
+    pub build: Option<String>,
+    /// All builds that did not end cleanly
+    #[arg(long, conflicts_with = "build")]
+    pub all: bool,
+    /// Say what would be removed, and remove nothing
+    #[arg(long = "dry-run")]
+    pub dry_run: bool,
+    /// The result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Variable of the build's template, where the credentials need one; may repeat
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+    /// Variable file of the build's template; may repeat
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub var_files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum SimulatorCommand {
+    /// Serve a local Azure over HTTPS until SIGTERM
+    Serve {
+        #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+        listen: std::net::SocketAddr,
+        /// Where the certificate authority is written (PEM)
+        #[arg(long = "ca-out", value_name = "FILE")]
+        ca_out: PathBuf,
+        /// Port on which machines answer SSH; 0 chooses a free one
+        #[arg(long = "ssh-port", default_value_t = 0)]
+        ssh_port: u16,
+        #[command(flatten)]
+        simulation: SimulationArgs,
+    },
+    /// Print what exists as a JSON array
+    Inventory {
+        #[arg(long, value_name = "URL")]
+        endpoint: String,
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+    },
+}
+
+/// Turns Packer's single-dash flags into double-dash ones. Short flags and values are left alone.
+pub fn normalize(args: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut args = args.into_iter();
+    out.extend(args.next());
+    let mut flags = true;
+    for arg in args {
+        flags &= arg != "--";
+        let name = arg.strip_prefix('-').unwrap_or_default();
+        let is_long = name.len() > 1 && name.starts_with(|c: char| c.is_ascii_lowercase());
+        out.push(if flags && is_long { format!("-{arg}") } else { arg });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(normalize(line.split(' ').map(str::to_owned)))
+    }
+
+    #[test]
+    fn packers_flags_work_with_one_dash() {
+        let cli = parse(
+            "fornax build -color=false -only=a,b -var x=-y -var-file v.json -parallel-builds=2 -timestamp-ui -on-error=abort t.json",
+        );
+        let Ok(Cli { command: Command::Build(build) }) = cli else { panic!("{cli:?}") };
+        assert_eq!(build.color, Some(false));
+        assert_eq!(build.template.only, ["a", "b"]);
+        assert_eq!(build.template.vars, ["x=-y"]);
+        assert!(build.timestamp_ui && !build.debug);
+        assert_eq!(build.parallel_builds, 2);
+        assert_eq!(build.on_error, OnErrorArg::Abort);
+        assert_eq!(build.path, "t.json");
+        assert!(parse("fornax build -nonsense t.json").is_err());
+        assert!(parse("fornax build").is_err());
+    }
+}

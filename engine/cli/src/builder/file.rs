@@ -1,0 +1,128 @@
+//! `file`: writes a file with given content or copies one. For trying out post-processors without a machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fornax_core::builder::{BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext};
+use fornax_core::plugin::Artifact;
+use fornax_core::{Diagnostic, Diagnostics, Node, Text};
+
+use super::options;
+
+pub struct FileFactory;
+
+enum Origin {
+    Content(Text),
+    Copy(PathBuf),
+}
+
+struct FileBuilder {
+    origin: Origin,
+    target: PathBuf,
+    name: String,
+}
+
+impl BuilderFactory for FileFactory {
+    fn type_name(&self) -> &'static str {
+        "file"
+    }
+
+    fn build_data_keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
+        let mut found = Diagnostics::new();
+        options::refuse_unknown(config, &["content", "source", "target"], &[], &mut found);
+        let content = options::text(config, "content", &mut found);
+        let source = options::text(config, "source", &mut found);
+        let target = options::text(config, "target", &mut found).filter(|t| !t.is_empty());
+        if target.is_none() {
+            found.push(
+                Diagnostic::error("file/target-missing", "the file builder needs \"target\"")
+                    .at(&config.span)
+                    .help("name the file to write, for instance \"target\": \"out.txt\""),
+            );
+        }
+        let origin = match (content, source) {
+            (Some(_), Some(_)) => {
+                found.push(
+                    Diagnostic::error(
+                        "file/two-sources",
+                        "only one of \"content\" and \"source\" may be given",
+                    )
+                    .at(&config.span)
+                    .help("remove one of the two"),
+                );
+                None
+            }
+            (Some(content), None) => Some(Origin::Content(content)),
+            (None, Some(source)) => Some(Origin::Copy(context.working_dir.join(source.expose()))),
+            (None, None) => {
+                found.push(
+                    Diagnostic::warning(
+                        "file/empty",
+                        "neither \"content\" nor \"source\" is given: the file will be empty",
+                    )
+                    .at(&config.span),
+                );
+                Some(Origin::Content(Text::default()))
+            }
+        };
+        let builder = match (origin, target) {
+            (Some(origin), Some(target)) if !found.has_errors() => {
+                let name = target.expose();
+                let target = context.working_dir.join(&name);
+                Some(Arc::new(FileBuilder { origin, target, name }) as Arc<dyn Builder>)
+            }
+            _ => None,
+        };
+        (builder, found)
+    }
+}
+
+impl FileBuilder {
+    /// The file appears whole or not at all.
+    fn write(&self) -> Result<(), String> {
+        let io =
+            |what: &str, path: &std::path::Path, e: std::io::Error| format!("{what} {}: {e}", path.display());
+        if let Some(folder) = self.target.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| io("can't make the folder", folder, e))?;
+        }
+        let mut partial = self.target.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        match &self.origin {
+            Origin::Content(text) => {
+                std::fs::write(&partial, text.expose()).map_err(|e| io("can't write", &partial, e))?
+            }
+            Origin::Copy(from) => {
+                std::fs::copy(from, &partial).map_err(|e| io("can't copy", from, e))?;
+            }
+        }
+        std::fs::rename(&partial, &self.target).map_err(|e| io("can't write", &self.target, e))
+    }
+}
+
+#[async_trait]
+impl Builder for FileBuilder {
+    async fn run(&self, context: RunContext) -> BuildOutcome {
+        let written = self.write();
+        let result = match written {
+            Ok(()) => match context.provision.provision(None, Default::default()).await {
+                Ok(()) => Ok(Some(Artifact {
+                    builder_id: "packer.file".into(),
+                    id: "File".into(),
+                    text: format!("Stored file: {}", self.name),
+                    files: vec![self.target.clone()],
+                    metadata: Default::default(),
+                    simulated: false,
+                })),
+                Err(error) => Err(super::null::build_error(error)),
+            },
+            Err(reason) => Err(BuildError::Failed(reason)),
+        };
+        BuildOutcome { result, remains: Vec::new() }
+    }
+}

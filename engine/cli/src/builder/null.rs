@@ -1,0 +1,138 @@
+//! `null`: provisions a host that is there already, over SSH, or nothing at all (`communicator: none`). Makes no
+//! artifact of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fornax_core::builder::{
+    BuildData, BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, ProvisionError, RunContext,
+};
+use fornax_core::communicator::options::SshDefaults;
+use fornax_core::communicator::{CommunicatorKind, ConnectError, ConnectRequest, Connector, SshOptions};
+use fornax_core::plugin::Artifact;
+use fornax_core::{Diagnostic, Diagnostics, Node, Text};
+
+use super::options;
+
+pub struct NullFactory {
+    pub connector: Arc<dyn Connector>,
+}
+
+struct NullBuilder {
+    connector: Arc<dyn Connector>,
+    /// None: no machine at all.
+    ssh: Option<(String, SshOptions)>,
+}
+
+impl BuilderFactory for NullFactory {
+    fn type_name(&self) -> &'static str {
+        "null"
+    }
+
+    fn build_data_keys(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn prepare(&self, config: &Node, _context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
+        let mut found = Diagnostics::new();
+        options::refuse_unknown(config, &["communicator"], SshOptions::KEYS, &mut found);
+        let kind = CommunicatorKind::from_config(config, &mut found);
+        let ssh = match kind {
+            Some(CommunicatorKind::Ssh) => {
+                let options = SshOptions::from_config(config, &SshDefaults::default(), &mut found);
+                let need = |key: &str, why: &str| {
+                    Diagnostic::error(
+                        format!("null/{}-missing", key.replace('_', "-")),
+                        format!("the null builder needs \"{key}\""),
+                    )
+                    .at(&config.span)
+                    .detail(why.to_owned())
+                    .help("give it, or set \"communicator\": \"none\" if no machine is to be provisioned")
+                };
+                if let Some(options) = &options {
+                    if options.host.is_none() {
+                        found.push(need("ssh_host", "it says which host to provision"));
+                    }
+                    if options.username.is_empty() {
+                        found.push(need("ssh_username", "it says who logs in"));
+                    }
+                    let has_login = options.password.is_some()
+                        || options.private_key_file.is_some()
+                        || options.agent_auth;
+                    if !has_login {
+                        found.push(need(
+                            "ssh_password",
+                            "a password, \"ssh_private_key_file\" or \"ssh_agent_auth\" is needed to log in",
+                        ));
+                    }
+                }
+                options.and_then(|o| o.host.clone().map(|host| (host, o)))
+            }
+            _ => None,
+        };
+        let builder = (!found.has_errors())
+            .then(|| Arc::new(NullBuilder { connector: self.connector.clone(), ssh }) as Arc<dyn Builder>);
+        (builder, found)
+    }
+}
+
+pub(super) fn build_error(error: ProvisionError) -> BuildError {
+    match error {
+        ProvisionError::Cancelled => BuildError::Cancelled,
+        ProvisionError::Failed(reason) => BuildError::Failed(reason),
+    }
+}
+
+impl NullBuilder {
+    async fn provision(&self, context: &RunContext) -> Result<(), BuildError> {
+        let Some((host, options)) = &self.ssh else {
+            let data = BuildData::from_iter([("ConnType".to_owned(), Text::plain("none"))]);
+            return context.provision.provision(None, data).await.map_err(build_error);
+        };
+        context.events.say("Waiting for SSH to become available...");
+        let request = ConnectRequest {
+            host: host.clone(),
+            port: options.port,
+            options: options.clone(),
+            key: None,
+            events: context.events.clone(),
+            cancel: context.cancel.clone(),
+            why_waiting: None,
+        };
+        let machine = self.connector.connect(request).await.map_err(|error| match error {
+            ConnectError::Cancelled => BuildError::Cancelled,
+            other => BuildError::Failed(other.to_string()),
+        })?;
+        context.events.say("Connected to SSH!");
+        let connection = machine.connection();
+        let mut data = BuildData::from_iter([
+            ("ConnType".to_owned(), Text::plain("ssh")),
+            ("Host".to_owned(), Text::plain(connection.host)),
+            ("Port".to_owned(), Text::plain(connection.port.to_string())),
+            ("User".to_owned(), Text::plain(connection.user)),
+        ]);
+        if let Some(password) = connection.password {
+            data.insert("Password".to_owned(), Text::secret(password));
+        }
+        let result = context.provision.provision(Some(machine.clone()), data).await;
+        machine.close().await;
+        result.map_err(build_error)
+    }
+}
+
+#[async_trait]
+impl Builder for NullBuilder {
+    async fn run(&self, context: RunContext) -> BuildOutcome {
+        let result = self.provision(&context).await.map(|()| {
+            Some(Artifact {
+                builder_id: "fornax.null".into(),
+                id: "Null".into(),
+                text: "Did not export anything. This is the null builder".into(),
+                files: Vec::new(),
+                metadata: Default::default(),
+                simulated: false,
+            })
+        });
+        BuildOutcome { result, remains: Vec::new() }
+    }
+}

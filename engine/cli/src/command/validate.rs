@@ -1,0 +1,44 @@
+//! `fornax validate`: every check that needs no cloud and no machine.
+
+use fornax_core::Redactor;
+
+use super::template::{load, read, show};
+use crate::args::ValidateArgs;
+use crate::error::{CliError, Exit};
+use crate::{logging, target};
+
+pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
+    let redactor = Redactor::new();
+    logging::start(&redactor);
+    let source = read(&args.path)?;
+    if args.syntax_only {
+        let (_, found) = fornax_core::template::parse(&source.file);
+        show(&found, args.json, &redactor);
+        if found.has_errors() {
+            return Ok(Exit::Failed);
+        }
+        if !args.json {
+            println!("Syntax-only check passed. Everything looks okay.");
+        }
+        return Ok(Exit::Done);
+    }
+    let (loaded, mut found) = load(&source, &args.template, &redactor)?;
+    if let Some((_, plan)) = &loaded {
+        let parts = target::offline(&args.plugins).await?;
+        for build in &plan.builds {
+            let context = parts.prepare_context(build, &redactor, false, false);
+            let (_, more) =
+                fornax_core::build::prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context)
+                    .await;
+            found.extend(more);
+        }
+    }
+    show(&found, args.json, &redactor);
+    if found.has_errors() {
+        return Ok(Exit::Failed);
+    }
+    if !args.json {
+        println!("The configuration is valid.");
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,298 @@
+//! The composition root: chooses between Azure and the simulator in this process, and puts builders, communicator and
+//! plugins together. `--simulate` chooses the simulator, otherwise it is Azure; never a silent fallback.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fornax_azure::{
+    AzureFactory, AzureSettings, Presupposition, ReqwestTransport, Transport, TransportError,
+};
+use fornax_communicator::{SshConnector, TcpDialer};
+use fornax_core::Redactor;
+use fornax_core::builder::{BuilderFactory, PrepareContext};
+use fornax_core::communicator::{Connector, Dialer, Stream};
+use fornax_core::plan::{BuildPlan, Plan};
+use fornax_core::plugin::PluginCatalog;
+use fornax_plugin_host::{HostConfig, PluginHost, Policy};
+use fornax_simulator::seed::{Plan as SeedPlan, SeedGroup, SeedImage, SeedMarketplaceImage, SeedNetwork};
+use fornax_simulator::{Seed, Simulator};
+
+use crate::args::{BuildArgs, PluginArgs};
+use crate::builder::{FileFactory, NullFactory};
+use crate::command::template::environment;
+use crate::error::CliError;
+use crate::{paths, simulation};
+
+/// Everything that a run is made of.
+pub struct Parts {
+    pub factories: Vec<Arc<dyn BuilderFactory>>,
+    pub catalog: Arc<dyn PluginCatalog>,
+    pub run_id: String,
+    working_dir: PathBuf,
+    simulator: Option<Arc<Simulator>>,
+}
+
+impl Parts {
+    /// What a builder may know when it is prepared.
+    pub fn prepare_context(
+        &self,
+        build: &BuildPlan,
+        redactor: &Redactor,
+        force: bool,
+        debug: bool,
+    ) -> PrepareContext {
+        PrepareContext {
+            build_name: build.name.clone(),
+            build_id: fornax_core::ids::time_ordered_uuid(),
+            run_id: self.run_id.clone(),
+            force,
+            debug,
+            working_dir: self.working_dir.clone(),
+            redactor: redactor.clone(),
+            env: environment(),
+        }
+    }
+
+    /// Ends the simulator, if there is one, with all its machines.
+    pub async fn shutdown(&self) {
+        if let Some(simulator) = &self.simulator {
+            simulator.shutdown().await;
+        }
+    }
+}
+
+/// The plugins: those in the binary and those of the folders that were named.
+pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliError> {
+    let failed = |e: &dyn std::fmt::Display| CliError::failed(e.to_string());
+    let mut policy = Policy::new();
+    if let Some(path) = &args.policy {
+        policy.add_file(path).map_err(|e| failed(&e))?;
+    }
+    for grant in &args.grants {
+        policy.grant(grant).map_err(|e| failed(&e))?;
+    }
+    let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
+    let config =
+        HostConfig { cache_dir: Some(paths::cache_dir()), policy, working_dir, ..HostConfig::default() };
+    let host = PluginHost::new(config);
+    let built_in: Vec<(&str, &'static [u8])> =
+        fornax_plugin_bundle::components().iter().map(|c| (c.name, c.bytes)).collect();
+    let mut problems = host.load_builtin(&built_in).await;
+    for dir in &args.plugin_dirs {
+        problems.extend(host.load_dir(dir).await);
+    }
+    if !problems.is_empty() {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(CliError::failed(texts.join("\n")));
+    }
+    Ok(host.catalog())
+}
+
+/// The azure-arm builder for the real cloud, or for a simulator that stands in for it.
+pub fn azure(simulator: Option<&Arc<Simulator>>) -> AzureFactory {
+    let dialer: Arc<dyn Dialer> = match simulator {
+        Some(simulator) => Arc::new(Inside(simulator.clone())),
+        None => Arc::new(TcpDialer),
+    };
+    let transport: Arc<dyn Transport> = match simulator {
+        Some(simulator) => Arc::new(Inside(simulator.clone())),
+        None => Arc::new(ReqwestTransport::new()),
+    };
+    AzureFactory::new(AzureSettings {
+        transport,
+        connector: Arc::new(SshConnector::new(dialer)),
+        simulated: simulator.is_some(),
+        target: simulator.map(|simulator| target_of(simulator)),
+    })
+}
+
+fn target_of(simulator: &Simulator) -> fornax_azure::Target {
+    let credentials = simulator.credentials();
+    fornax_azure::Target {
+        metadata_host: simulator.endpoint().to_owned(),
+        tenant_id: credentials.tenant_id.clone(),
+        subscription_id: credentials.subscription_id.clone(),
+        client_id: credentials.client_id.clone(),
+        client_secret: fornax_core::Secret::new(credentials.client_secret.clone()),
+    }
+}
+
+fn parts(
+    azure: AzureFactory,
+    catalog: Arc<dyn PluginCatalog>,
+    simulator: Option<Arc<Simulator>>,
+) -> Result<Parts, CliError> {
+    let connector: Arc<dyn Connector> = Arc::new(SshConnector::new(Arc::new(TcpDialer)));
+    Ok(Parts {
+        factories: vec![Arc::new(azure), Arc::new(NullFactory { connector }), Arc::new(FileFactory)],
+        catalog,
+        run_id: uuid::Uuid::new_v4().to_string(),
+        working_dir: std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?,
+        simulator,
+    })
+}
+
+/// For `validate`: nothing is contacted.
+pub async fn offline(args: &PluginArgs) -> Result<Parts, CliError> {
+    parts(azure(None), plugins(args).await?, None)
+}
+
+/// For `build`: Azure, or a simulator that has what the template takes for granted.
+pub async fn for_build(
+    args: &BuildArgs,
+    plan: &Plan,
+    redactor: &Redactor,
+    say: &dyn Fn(&str),
+) -> Result<Parts, CliError> {
+    let catalog = plugins(&args.plugins).await?;
+    if !args.simulate {
+        return parts(azure(None), catalog, None);
+    }
+    let seed = if args.simulation.seed.is_some() { None } else { Some(presupposed(plan, redactor, say)?) };
+    let config = simulation::config(&args.simulation, seed, false, say).await?;
+    say(&format!(
+        "Simulated: this build runs on a local Azure in this process (machine: {}), nothing of it is real.",
+        config.backend.name()
+    ));
+    let simulator = Simulator::new(config).map_err(|e| CliError::failed(e.to_string()))?;
+    parts(azure(Some(&simulator)), catalog, Some(simulator))
+}
+
+/// What the templates take for granted: destination groups, source images, networks.
+fn presupposed(plan: &Plan, redactor: &Redactor, say: &dyn Fn(&str)) -> Result<Seed, CliError> {
+    let factory = azure(None);
+    let parts = Parts {
+        factories: Vec::new(),
+        catalog: Arc::new(NoPlugins),
+        run_id: String::new(),
+        working_dir: PathBuf::new(),
+        simulator: None,
+    };
+    let mut seed = Seed::default();
+    for build in plan.builds.iter().filter(|b| b.builder_type == "azure-arm") {
+        let context = parts.prepare_context(build, redactor, false, false);
+        let (node, _) = build.config.resolve(None, &[]);
+        for presupposition in factory.presupposes(&node, &context) {
+            plant(presupposition, &mut seed, say);
+        }
+    }
+    Ok(seed)
+}
+
+/// Puts one presupposition into the seed and says so; what is there already is passed over.
+fn plant(presupposition: Presupposition, seed: &mut Seed, say: &dyn Fn(&str)) {
+    let told = |what: &str, name: &str| {
+        say(&format!("Simulated: {what} {name} exists, because the template presupposes it."))
+    };
+    let location_or = |location: Option<String>| {
+        location.unwrap_or_else(|| fornax_simulator::seed::DEFAULT_LOCATION.to_owned())
+    };
+    match presupposition {
+        Presupposition::Group { name, location } => {
+            let is_default = name.eq_ignore_ascii_case(fornax_simulator::seed::DEFAULT_GROUP);
+            if is_default || seed.groups.iter().any(|g| g.name.eq_ignore_ascii_case(&name)) {
+                return;
+            }
+            told("the resource group", &name);
+            seed.groups.push(SeedGroup { name, location: location_or(location), tags: Default::default() });
+        }
+        Presupposition::Image { group, name, location, plan } => {
+            if seed
+                .images
+                .iter()
+                .any(|i| i.name.eq_ignore_ascii_case(&name) && i.group.eq_ignore_ascii_case(&group))
+            {
+                return;
+            }
+            plant(Presupposition::Group { name: group.clone(), location: location.clone() }, seed, say);
+            told("the image", &format!("{group}/{name}"));
+            let plan = plan.map(|p| SeedPlan { name: p.name, product: p.product, publisher: p.publisher });
+            seed.images.push(SeedImage {
+                group,
+                name,
+                location,
+                os: "Linux".into(),
+                base: None,
+                plan,
+                generation: "V2".into(),
+            });
+        }
+        Presupposition::Network { group, name, subnet, location } => {
+            if seed
+                .networks
+                .iter()
+                .any(|n| n.name.eq_ignore_ascii_case(&name) && n.group.eq_ignore_ascii_case(&group))
+            {
+                return;
+            }
+            plant(Presupposition::Group { name: group.clone(), location: location.clone() }, seed, say);
+            told("the virtual network", &format!("{group}/{name}"));
+            seed.networks.push(SeedNetwork {
+                group,
+                name,
+                location,
+                subnets: vec![subnet.unwrap_or_else(|| "default".into())],
+            });
+        }
+        Presupposition::Marketplace { publisher, offer, sku, version, plan } => {
+            told("the marketplace image", &format!("{publisher}:{offer}:{sku}:{version}"));
+            let version = if version == "latest" { "1.0.0".to_owned() } else { version };
+            seed.marketplace.push(SeedMarketplaceImage {
+                publisher,
+                offer,
+                sku,
+                version,
+                os: "Linux".into(),
+                generation: "V2".into(),
+                plan,
+                terms_accepted: true,
+            });
+        }
+        Presupposition::Size { name, .. } => {
+            told("the size", &name);
+            let size = serde_json::json!({ "name": name });
+            seed.sizes.extend(serde_json::from_value(size));
+        }
+    }
+}
+
+/// A catalogue with nothing in it.
+struct NoPlugins;
+
+impl PluginCatalog for NoPlugins {
+    fn find(
+        &self,
+        _kind: fornax_core::plugin::ExtensionKind,
+        _name: &str,
+    ) -> Option<Arc<dyn fornax_core::plugin::Extension>> {
+        None
+    }
+
+    fn list(&self) -> Vec<Arc<dyn fornax_core::plugin::Extension>> {
+        Vec::new()
+    }
+}
+
+/// The simulator in this process as transport and as network.
+struct Inside(Arc<Simulator>);
+
+#[async_trait]
+impl Transport for Inside {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, TransportError> {
+        self.0.handle(request).await.map_err(|cut| TransportError::Interrupted {
+            host: "the simulator".to_owned(),
+            reason: cut.to_string(),
+        })
+    }
+}
+
+#[async_trait]
+impl Dialer for Inside {
+    async fn dial(&self, host: &str, port: u16) -> io::Result<Box<dyn Stream>> {
+        let stream = self.0.connect_ssh(host, port).await?;
+        Ok(Box::new(stream))
+    }
+}

@@ -1,0 +1,9 @@
+//! The communicator against real OpenSSH servers on loopback, each started by its test with a configuration of its own,
+//! and against servers in this process where OpenSSH cannot play the part.
+
+mod commands;
+mod connecting;
+mod faults;
+mod scripts;
+mod support;
+mod transfers;

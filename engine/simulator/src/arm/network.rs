@@ -1,0 +1,405 @@
+//! Virtual networks, public addresses, interfaces, security groups: their rules, and who uses whom.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::effect::Effect;
+use super::operation::{Begin, Class, Finally, Reply};
+use super::reply::{Answer, ArmError, Outcome, err, gateway, invalid};
+use super::state::{Detail, Provisioning, Resource, State, id_of, object, same, split_child};
+use super::versions::{Kind, NIC, NSG, PUBLIC_IP, SUBNET, VNET};
+use super::{group, names};
+use crate::fault::Polling;
+
+pub(crate) fn missing(kind: &Kind, name: &str, group: &str) -> ArmError {
+    gateway(
+        404,
+        "ResourceNotFound",
+        format!(
+            "The Resource '{}/{name}' under resource group '{group}' was not found. For more details please go to \
+         https://aka.ms/ARMResourceNotFoundFix",
+            kind.name
+        ),
+    )
+}
+
+/// Id of what uses a resource and so keeps it from being deleted.
+pub(crate) fn user(state: &State, resource: &Resource) -> Option<String> {
+    let kind = resource.kind;
+    if std::ptr::eq(kind, &NIC) {
+        return state.vm_of_nic(&resource.id).map(|vm| vm.id.clone());
+    }
+    if std::ptr::eq(kind, &PUBLIC_IP) {
+        return state.nics_referring("publicIPAddress", &resource.id).next().map(|(_, config)| config);
+    }
+    if std::ptr::eq(kind, &VNET) {
+        let subnets = resource.properties.get("subnets").and_then(Value::as_array);
+        return subnets.into_iter().flatten().find_map(|subnet| {
+            state.nics_referring("subnet", id_of(subnet)).next().map(|(_, config)| config)
+        });
+    }
+    if std::ptr::eq(kind, &NSG) {
+        let refers = |value: Option<&Value>| value.is_some_and(|v| same(id_of(v), &resource.id));
+        let nic = state
+            .of_kind(&NIC)
+            .find(|n| refers(n.properties.get("networkSecurityGroup")))
+            .map(|n| n.id.clone());
+        return nic.or_else(|| {
+            state.of_kind(&VNET).find_map(|network| {
+                let subnets = network.properties.get("subnets")?.as_array()?;
+                let user = subnets.iter().find(|s| refers(s["properties"].get("networkSecurityGroup")))?;
+                Some(id_of(user).to_owned())
+            })
+        });
+    }
+    None
+}
+
+fn in_use(resource: &Resource, user: &str) -> ArmError {
+    let id = &resource.id;
+    let (code, text) = if std::ptr::eq(resource.kind, &NIC) {
+        (
+            "NicInUse",
+            format!(
+                "Network Interface {id} is used by existing resource {user}. In order to delete the network interface, it must be dissociated from the resource."
+            ),
+        )
+    } else if std::ptr::eq(resource.kind, &PUBLIC_IP) {
+        (
+            "PublicIPAddressCannotBeDeleted",
+            format!(
+                "Public IP address {id} can not be deleted since it is still allocated to resource {user}."
+            ),
+        )
+    } else if std::ptr::eq(resource.kind, &NSG) {
+        (
+            "InUseNetworkSecurityGroupCannotBeDeleted",
+            format!(
+                "Network security group {id} cannot be deleted because it is in use by the following resources: {user}."
+            ),
+        )
+    } else {
+        (
+            "InUseSubnetCannotBeDeleted",
+            format!(
+                "Subnet of {id} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources within the subnet."
+            ),
+        )
+    };
+    err(400, code, text)
+}
+
+pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
+    call.check_version(kind)?;
+    let Some(name) = call.segments.get(7) else { return list(state, call, kind) };
+    if std::ptr::eq(kind, &VNET) && call.segments.len() > 8 {
+        return subnets(state, call);
+    }
+    let group_id = group::require(state, call)?;
+    let short = kind.name.rsplit('/').next().unwrap_or_default();
+    let id = format!("{group_id}/providers/Microsoft.Network/{short}/{name}");
+    match call.method.as_str() {
+        "GET" => {
+            let resource = state.get(&id).ok_or_else(|| missing(kind, name, call.segment(3)))?;
+            Ok(Answer::json(200, super::view::resource(state, resource, None)).into())
+        }
+        "PUT" => put(state, call, kind, &id, name),
+        "DELETE" => delete(state, &id),
+        _ => Err(call.method_not_allowed()),
+    }
+}
+
+fn list(state: &State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
+    let prefix = format!(
+        "{}/",
+        if call.segments.len() > 5 { call.group_id() } else { format!("/subscriptions/{}", call.segment(1)) }
+            .to_lowercase()
+    );
+    let fits = |r: &&Resource| r.id.to_lowercase().starts_with(&prefix);
+    Ok(Answer::list(
+        state.of_kind(kind).filter(fits).map(|r| super::view::resource(state, r, None)).collect(),
+    )
+    .into())
+}
+
+fn subnets(state: &State, call: &Call) -> Outcome<Reply> {
+    call.check_version(&SUBNET)?;
+    if call.method != "GET" {
+        return Err(call.method_not_allowed());
+    }
+    let id = format!("{}/providers/Microsoft.Network/virtualNetworks/{}", call.group_id(), call.segment(7));
+    let network = state.get(&id).ok_or_else(|| missing(&VNET, call.segment(7), call.segment(3)))?;
+    let all = network.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default();
+    match call.segments.get(9) {
+        None => Ok(Answer::list(all).into()),
+        Some(name) => state
+            .subnet(&format!("{id}/subnets/{name}"))
+            .map(|subnet| Answer::json(200, subnet.clone()).into())
+            .ok_or_else(|| missing(&SUBNET, name, call.segment(3))),
+    }
+}
+
+fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str) -> Outcome<Reply> {
+    let body = call.object()?;
+    names::check(kind, name)?;
+    let tags = names::tags(&body)?;
+    let location = group::required_location(&body)?;
+    let mut properties = object(body["properties"].clone());
+    let existing =
+        state.get(id).map(|r| (r.location.clone(), r.state, r.created_by.clone(), r.properties.clone()));
+    if let Some((place, provisioning, ..)) = &existing {
+        if *place != location {
+            return Err(gateway(
+                409,
+                "InvalidResourceLocation",
+                format!(
+                    "The resource '{name}' already exists in location '{place}' in resource group '{}'. A resource with the same \
+                 name cannot be created in location '{location}'. Please select a new resource name.",
+                    call.segment(3)
+                ),
+            ));
+        }
+        if *provisioning == Provisioning::Deleting {
+            return Err(err(
+                409,
+                "AnotherOperationInProgress",
+                format!("Another operation on this or dependent resource is in progress for {id}."),
+            ));
+        }
+    }
+    let before = existing.as_ref().map(|(.., p)| p.clone()).unwrap_or_default();
+    if std::ptr::eq(kind, &VNET) {
+        let subnets = properties.entry("subnets").or_insert_with(|| json!([]));
+        for subnet in subnets.as_array_mut().into_iter().flatten() {
+            let subnet_name = subnet["name"].as_str().unwrap_or("default").to_owned();
+            subnet["id"] = json!(format!("{id}/subnets/{subnet_name}"));
+            subnet["properties"]["provisioningState"] = json!("Succeeded");
+            if let Some(reference) = subnet["properties"].get("networkSecurityGroup") {
+                require(state, reference, &NSG, &location)?;
+            }
+        }
+    } else if std::ptr::eq(kind, &PUBLIC_IP) {
+        let standard = body["sku"]["name"].as_str().is_some_and(|s| s.eq_ignore_ascii_case("Standard"));
+        let fixed = properties
+            .get("publicIPAllocationMethod")
+            .and_then(Value::as_str)
+            .is_some_and(|m| m.eq_ignore_ascii_case("Static"));
+        if standard && !fixed {
+            return Err(err(
+                400,
+                "PublicIPAllocationMethodNotAllowed",
+                "Standard sku publicIp must have AllocationMethod set to Static.",
+            ));
+        }
+        if let Some(label) =
+            properties.get("dnsSettings").and_then(|d| d["domainNameLabel"].as_str()).map(str::to_owned)
+        {
+            names::check_dns_label(&label)?;
+            properties["dnsSettings"]["fqdn"] = json!(format!("{label}.{location}.cloudapp.azure.com"));
+        }
+        match before.get("ipAddress") {
+            Some(address) => {
+                properties.insert("ipAddress".into(), address.clone());
+            }
+            // A dynamic address comes with the machine that uses it.
+            None if fixed => {
+                let address = state.free_public_address().ok_or_else(|| {
+                    err(409, "PublicIPCountLimitReached", "Cannot create more public IP addresses.")
+                })?;
+                properties.insert("ipAddress".into(), json!(address));
+            }
+            None => {}
+        }
+    } else if std::ptr::eq(kind, &NIC) {
+        interface(state, id, &location, &mut properties)?;
+        let mac = before.get("macAddress").cloned().unwrap_or_else(|| json!(state.new_mac()));
+        properties.insert("macAddress".into(), mac);
+    } else if let Some(rules) = properties.get_mut("securityRules").and_then(Value::as_array_mut) {
+        let mut priorities = Vec::new();
+        for rule in rules {
+            let rule_name = rule["name"].as_str().unwrap_or_default().to_owned();
+            rule["id"] = json!(format!("{id}/securityRules/{rule_name}"));
+            let priority = rule["properties"]["priority"].as_u64().unwrap_or_default();
+            let direction = rule["properties"]["direction"].as_str().unwrap_or_default().to_lowercase();
+            if !(100..=4096).contains(&priority) {
+                return Err(err(
+                    400,
+                    "SecurityRuleInvalidPriority",
+                    format!(
+                        "Security rule has invalid Priority. Value provided: {priority} Allowed range 100-4096."
+                    ),
+                ));
+            }
+            if priorities.contains(&(priority, direction.clone())) {
+                return Err(err(
+                    400,
+                    "SecurityRuleConflict",
+                    format!(
+                        "Security rule {rule_name} conflicts with another rule. Rules cannot have the same Priority and Direction."
+                    ),
+                ));
+            }
+            priorities.push((priority, direction));
+        }
+    }
+    let created = existing.is_none();
+    let mut extra = serde_json::Map::new();
+    for key in ["sku", "zones"] {
+        if let Some(value) = body.get(key) {
+            extra.insert(key.to_owned(), value.clone());
+        }
+    }
+    let resource = Resource {
+        id: id.to_owned(),
+        kind,
+        name: name.to_owned(),
+        location: location.clone(),
+        tags,
+        extra,
+        properties,
+        state: if created { Provisioning::Creating } else { Provisioning::Updating },
+        created_by: existing.map_or_else(|| call.client.clone(), |(_, _, by, _)| by),
+        created_at: call.now,
+        etag: state.new_etag(),
+        operation: None,
+        detail: Detail::None,
+    };
+    let answer = super::view::resource(state, &resource, None);
+    state.insert(resource);
+    Ok(Begin {
+        status: if created { 201 } else { 200 },
+        body: Some(answer),
+        class: Class::Network,
+        polling: Polling::Async,
+        subject: id.to_owned(),
+        location,
+        duration: Duration::from_secs(3),
+        effect: Effect::Settle,
+        finally: Finally::Resource,
+        after: Vec::new(),
+    }
+    .into())
+}
+
+/// A reference to a resource that must exist, in the same place.
+fn require<'a>(
+    state: &'a State,
+    reference: &Value,
+    kind: &'static Kind,
+    location: &str,
+) -> Outcome<&'a Resource> {
+    let id = id_of(reference);
+    match state.get(id) {
+        Some(resource) if !std::ptr::eq(resource.kind, kind) => {
+            Err(invalid("id", format!("The reference '{id}' is not of the type {}.", kind.name)))
+        }
+        Some(resource) if resource.location != location => Err(err(
+            400,
+            "InvalidResourceReference",
+            format!("Resource {id} referenced is in another location than the resource that refers to it."),
+        )),
+        Some(resource) if resource.state == Provisioning::Deleting => Err(err(
+            409,
+            "ReferencedResourceNotProvisioned",
+            format!("Cannot proceed with operation because resource {id} is being deleted."),
+        )),
+        Some(resource) if !resource.state.is_final() => Err(err(
+            429,
+            "ReferencedResourceNotProvisioned",
+            format!(
+                "Cannot proceed with operation because resource {id} used by this resource is not in Succeeded state. Resource is in {} state and the last operation that updated/is updating the resource is PutOperation.",
+                resource.state.word()
+            ),
+        )),
+        Some(resource) => Ok(resource),
+        None => Err(err(
+            400,
+            "InvalidResourceReference",
+            format!(
+                "Resource {id} referenced by this resource was not found. Please make sure that the referenced resource exists, \
+             and that both resources are in the same region."
+            ),
+        )),
+    }
+}
+
+fn interface(
+    state: &State,
+    id: &str,
+    location: &str,
+    properties: &mut serde_json::Map<String, Value>,
+) -> Outcome<()> {
+    if let Some(group) = properties.get("networkSecurityGroup") {
+        require(state, group, &NSG, location)?;
+    }
+    let configurations = properties.get_mut("ipConfigurations").and_then(Value::as_array_mut);
+    let Some(configurations) = configurations.filter(|c| !c.is_empty()) else {
+        return Err(invalid(
+            "ipConfigurations",
+            "Network interface must have at least one IP configuration.",
+        ));
+    };
+    for configuration in configurations {
+        let name = configuration["name"].as_str().unwrap_or("ipconfig").to_owned();
+        configuration["id"] = json!(format!("{id}/ipConfigurations/{name}"));
+        let inner = &mut configuration["properties"];
+        let subnet = id_of(&inner["subnet"]).to_owned();
+        let network = split_child(&subnet, "/subnets/").map(|(network, _)| network).unwrap_or_default();
+        require(state, &json!({ "id": network }), &VNET, location)?;
+        if state.subnet(&subnet).is_none() {
+            return Err(err(
+                400,
+                "InvalidResourceReference",
+                format!("Resource {subnet} referenced by resource {id} was not found."),
+            ));
+        }
+        if let Some(address) = inner.get("publicIPAddress") {
+            let address = require(state, address, &PUBLIC_IP, location)?;
+            let other =
+                state.nics_referring("publicIPAddress", &address.id).find(|(nic, _)| !same(&nic.id, id));
+            if let Some((_, user)) = other {
+                return Err(err(
+                    400,
+                    "PublicIPAddressInUse",
+                    format!("Resource {} is already in use by {user}.", address.id),
+                ));
+            }
+        }
+        let neighbours =
+            state.nics_referring("subnet", &subnet).filter(|(nic, _)| !same(&nic.id, id)).count();
+        if inner.get("privateIPAddress").is_none() {
+            inner["privateIPAddress"] = json!(format!("10.0.0.{}", 4 + neighbours % 250));
+        }
+        inner["privateIPAddressVersion"] = json!("IPv4");
+        inner["provisioningState"] = json!("Succeeded");
+        inner["primary"] = json!(true);
+    }
+    Ok(())
+}
+
+fn delete(state: &mut State, id: &str) -> Outcome<Reply> {
+    let Some(resource) = state.get(id) else { return Ok(Answer::empty(204).into()) };
+    if let Some(user) = user(state, resource) {
+        return Err(in_use(resource, &user));
+    }
+    let (subject, location) = (resource.id.clone(), resource.location.clone());
+    let after = state.cancel_operation(id).into_iter().collect();
+    if let Some(resource) = state.get_mut(id) {
+        resource.state = Provisioning::Deleting;
+    }
+    Ok(Begin {
+        status: 202,
+        body: None,
+        class: Class::Network,
+        polling: Polling::Both,
+        effect: Effect::Delete { id: subject.clone() },
+        subject,
+        location,
+        duration: Duration::from_secs(4),
+        finally: Finally::NoContent,
+        after,
+    }
+    .into())
+}

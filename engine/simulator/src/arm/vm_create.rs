@@ -1,0 +1,349 @@
+//! Creating a virtual machine: everything that Azure checks before it says 201.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::effect::Effect;
+use super::market::same_plan;
+use super::operation::{Begin, Class, Finally, Reply};
+use super::reply::{Outcome, err, invalid, not_allowed};
+use super::state::{Detail, Power, Provisioning, State, VmState, id_of, object};
+use super::versions::{IMAGE, NIC, VM};
+use super::{catalogue, disk, group, names};
+use crate::fault::Polling;
+use crate::machine::{Base, MachineSpec};
+use crate::seed::Plan;
+
+/// What a source image says about the machine.
+struct Source {
+    base: Base,
+    os: String,
+    generation: String,
+    plan: Option<Plan>,
+    size_gb: u64,
+}
+
+pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
+    let body = call.object()?;
+    let properties = &body["properties"];
+    names::check(&VM, name)?;
+    let tags = names::tags(&body)?;
+    let location = group::required_location(&body)?;
+    let wanted = properties["hardwareProfile"]["vmSize"].as_str().unwrap_or("Standard_A1");
+    let size = state.market.size(wanted, &location).cloned().ok_or_else(|| {
+        invalid("vmSize", format!("The value {wanted} provided for the VM size is not valid. The valid sizes in the current region are: {}.",
+            state.market.sizes.iter().filter(|s| s.is_in(&location)).map(|s| s.name.clone()).collect::<Vec<_>>().join(",")))
+    })?;
+    if size.is_restricted(&location) {
+        return Err(err(
+            409,
+            "SkuNotAvailable",
+            format!(
+                "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {wanted}' is currently not available in location '{location}'. Please try another size or deploy to a different location or different zone. See https://aka.ms/azureskunotavailable for details."
+            ),
+        ));
+    }
+    let (used, limit) = (catalogue::cores_used(state, &location), state.market.limit("cores", &location));
+    if used + u64::from(size.cores) > limit {
+        return Err(err(
+            409,
+            "OperationNotAllowed",
+            format!(
+                "Operation could not be completed as it results in exceeding approved Total Regional Cores quota. Additional details - Deployment Model: Resource Manager, Location: {location}, Current Limit: {limit}, Current Usage: {used}, Additional Required: {}, (Minimum) New Limit Required: {}.",
+                size.cores,
+                used + u64::from(size.cores)
+            ),
+        ));
+    }
+    let storage = &properties["storageProfile"];
+    let source = source(state, &storage["imageReference"], &location)?;
+    if !size.generations.iter().any(|g| g.eq_ignore_ascii_case(&source.generation)) {
+        return Err(err(
+            400,
+            "BadRequest",
+            format!(
+                "The selected VM size '{wanted}' cannot boot Hypervisor Generation '{}'. If this was a Create operation please check that the Hypervisor Generation of the Image matches the Hypervisor Generation of the selected VM Size.",
+                source.generation
+            ),
+        ));
+    }
+    check_plan(state, &body["plan"], &source)?;
+    let spec = os_profile(&properties["osProfile"], id, &source)?;
+    interfaces(state, properties, &location, id)?;
+
+    let os_disk = &storage["osDisk"];
+    if os_disk["createOption"].as_str().is_none_or(|o| !o.eq_ignore_ascii_case("FromImage")) {
+        return Err(invalid(
+            "osDisk.createOption",
+            "The value of parameter osDisk.createOption is invalid: machines here are made from images (FromImage).",
+        ));
+    }
+    let size_gb = os_disk["diskSizeGB"].as_u64().unwrap_or(source.size_gb);
+    if size_gb < source.size_gb {
+        return Err(invalid(
+            "osDisk.diskSizeGB",
+            format!(
+                "The specified disk size {size_gb} GB is smaller than the size of the corresponding disk in the VM image: {} GB. This is not allowed.",
+                source.size_gb
+            ),
+        ));
+    }
+    let disk_name = os_disk["name"].as_str().map_or_else(|| format!("{name}_OsDisk_1"), str::to_owned);
+    let disk_id = format!("{}/providers/Microsoft.Compute/disks/{disk_name}", call.group_id());
+    if let Some(used) = state.get(&disk_id) {
+        return Err(err(
+            409,
+            "ConflictingUserInput",
+            format!(
+                "Disk {} already exists in resource group {}. Only CreateOption.Attach is supported.",
+                used.name,
+                call.segment(3)
+            ),
+        ));
+    }
+    let mut shown = object(properties.clone());
+    shown.insert("vmId".into(), json!(uuid::Uuid::new_v4().to_string()));
+    // Secrets are taken and never shown again.
+    if let Some(profile) = shown.get_mut("osProfile").and_then(Value::as_object_mut) {
+        profile.remove("adminPassword");
+        profile.remove("customData");
+        profile.insert("allowExtensionOperations".into(), json!(true));
+    }
+    shown.remove("userData");
+    shown["storageProfile"]["osDisk"]["name"] = json!(disk_name);
+    shown["storageProfile"]["osDisk"]["diskSizeGB"] = json!(size_gb);
+    shown["storageProfile"]["osDisk"]["osType"] = json!(source.os);
+    shown["storageProfile"]["osDisk"]["managedDisk"]["id"] = json!(disk_id);
+    let mut data_ids = Vec::new();
+    if let Some(disks) = shown["storageProfile"].get_mut("dataDisks").and_then(Value::as_array_mut) {
+        for (index, data) in disks.iter_mut().enumerate() {
+            let data_name =
+                data["name"].as_str().map_or_else(|| format!("{name}_DataDisk_{index}"), str::to_owned);
+            let data_id = format!("{}/providers/Microsoft.Compute/disks/{data_name}", call.group_id());
+            data["name"] = json!(data_name);
+            data["managedDisk"]["id"] = json!(data_id);
+            data_ids.push((data_id, data["diskSizeGB"].as_u64().unwrap_or(4)));
+        }
+    }
+    let mut vm = disk::blank(state, call, &VM, id, &location);
+    vm.tags = tags;
+    for key in ["plan", "zones", "identity"] {
+        if let Some(value) = body.get(key).filter(|v| !v.is_null()) {
+            vm.extra.insert(key.into(), value.clone());
+        }
+    }
+    vm.properties = shown;
+    vm.state = Provisioning::Creating;
+    vm.detail = Detail::Machine(VmState {
+        machine: None,
+        power: Power::Starting,
+        generalized: false,
+        generation: source.generation.clone(),
+        os: source.os.clone(),
+        plan: source.plan.clone(),
+    });
+    let answer = super::view::resource(state, &vm, None);
+    state.insert(vm);
+    disk::os_disk(state, call, &disk_id, &location, size_gb, id);
+    for (data_id, size) in data_ids {
+        disk::os_disk(state, call, &data_id, &location, size, id);
+    }
+    Ok(Begin {
+        status: 201,
+        body: Some(answer),
+        class: Class::Compute,
+        polling: Polling::Async,
+        subject: id.to_owned(),
+        location,
+        duration: Duration::from_secs(40),
+        effect: Effect::CreateMachine {
+            vm: id.to_owned(),
+            spec: Box::new(MachineSpec { base: source.base, ..spec }),
+        },
+        finally: Finally::Resource,
+        after: Vec::new(),
+    }
+    .into())
+}
+
+fn source(state: &State, reference: &Value, location: &str) -> Outcome<Source> {
+    if let Some(id) = reference["id"].as_str() {
+        let image = state.get(id).filter(|r| std::ptr::eq(r.kind, &IMAGE)).ok_or_else(|| {
+            err(404, "NotFound", format!("The Image '{id}' cannot be found in '{location}' region."))
+        })?;
+        if image.location != location {
+            return Err(invalid(
+                "imageReference",
+                format!("The image '{id}' is in '{}', the machine in '{location}'.", image.location),
+            ));
+        }
+        let Detail::Image(detail) = &image.detail else {
+            return Err(invalid("imageReference", "This is no image."));
+        };
+        let Some(base) = &detail.base else {
+            return Err(err(
+                409,
+                "Conflict",
+                format!("The image '{id}' is not ready: it is in state {}.", image.state.word()),
+            ));
+        };
+        let os_disk = &image.properties["storageProfile"]["osDisk"];
+        return Ok(Source {
+            base: base.clone(),
+            os: os_disk["osType"].as_str().unwrap_or("Linux").to_owned(),
+            generation: image.properties["hyperVGeneration"].as_str().unwrap_or("V1").to_owned(),
+            plan: detail.plan.clone(),
+            size_gb: os_disk["diskSizeGB"].as_u64().unwrap_or(30),
+        });
+    }
+    let text = |key: &str| reference[key].as_str().unwrap_or_default();
+    let (publisher, offer, sku, version) = (text("publisher"), text("offer"), text("sku"), text("version"));
+    let image = state
+        .market
+        .image(publisher, offer, sku, version)
+        .ok_or_else(|| catalogue::missing(publisher, offer, sku, version))?;
+    Ok(Source {
+        base: Base::Marketplace {
+            publisher: image.publisher.clone(),
+            offer: image.offer.clone(),
+            sku: image.sku.clone(),
+            version: image.version.clone(),
+        },
+        os: image.os.clone(),
+        generation: image.generation.clone(),
+        plan: image.plan(),
+        size_gb: 30,
+    })
+}
+
+fn check_plan(state: &State, given: &Value, source: &Source) -> Outcome<()> {
+    let given = given.as_object().map(|plan| {
+        let text = |key: &str| plan.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Plan { name: text("name"), product: text("product"), publisher: text("publisher") }
+    });
+    match (&given, &source.plan) {
+        (None, Some(plan)) => Err(err(
+            400,
+            "VMMarketplaceInvalidInput",
+            format!(
+                "Creating a virtual machine from Marketplace image or a custom image sourced from a Marketplace image requires Plan information in the request. VM: plan name '{}', product '{}', publisher '{}'.",
+                plan.name, plan.product, plan.publisher
+            ),
+        )),
+        (Some(plan), Some(wanted)) if !same_plan(plan, wanted) => Err(err(
+            400,
+            "VMMarketplaceInvalidInput",
+            format!(
+                "The Plan information in the request does not match that of the image: it is '{}', product '{}', publisher '{}'.",
+                wanted.name, wanted.product, wanted.publisher
+            ),
+        )),
+        (Some(plan), None) => Err(err(
+            400,
+            "VMMarketplaceInvalidInput",
+            format!(
+                "The image does not require Plan information, but the request has it: '{}'. Please remove it.",
+                plan.name
+            ),
+        )),
+        (Some(plan), Some(_)) if state.market.sells(plan) && !state.market.accepted(plan) => Err(err(
+            400,
+            "MarketplacePurchaseEligibilityFailed",
+            format!(
+                "Marketplace purchase eligibilty check returned errors. You have not accepted the legal terms on this subscription: plan '{}', product '{}', publisher '{}'.",
+                plan.name, plan.product, plan.publisher
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn os_profile(profile: &Value, id: &str, source: &Source) -> Outcome<MachineSpec> {
+    let windows = source.os.eq_ignore_ascii_case("Windows");
+    let text = |key: &str| profile[key].as_str().unwrap_or_default();
+    let (computer, user, password) = (text("computerName"), text("adminUsername"), text("adminPassword"));
+    names::computer_name(computer, windows)?;
+    names::admin_user(user, windows)?;
+    let linux = &profile["linuxConfiguration"];
+    let no_password = linux["disablePasswordAuthentication"] == true;
+    let keys: Vec<String> = linux["ssh"]["publicKeys"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|k| k["keyData"].as_str().map(str::to_owned))
+        .collect();
+    for key in &keys {
+        names::ssh_key(key)?;
+    }
+    for path in linux["ssh"]["publicKeys"].as_array().into_iter().flatten().filter_map(|k| k["path"].as_str())
+    {
+        if path != format!("/home/{user}/.ssh/authorized_keys") {
+            return Err(invalid(
+                "linuxConfiguration.ssh.publicKeys.path",
+                format!(
+                    "Destination path for SSH public keys is currently limited to its default value /home/{user}/.ssh/authorized_keys due to a known issue in Linux provisioning agent."
+                ),
+            ));
+        }
+    }
+    if no_password && keys.is_empty() {
+        return Err(invalid(
+            "linuxConfiguration",
+            "Authentication using either SSH or by user name and password must be enabled in Linux profile.",
+        ));
+    }
+    if !no_password || windows {
+        names::admin_password(password, windows)?;
+    }
+    let custom_data =
+        match profile["customData"].as_str() {
+            Some(text) => Some(base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| {
+                invalid("customData", "Custom data in OSProfile must be in Base64 encoding.")
+            })?),
+            None => None,
+        };
+    Ok(MachineSpec {
+        id: id.to_owned(),
+        computer_name: computer.to_owned(),
+        os_type: source.os.clone(),
+        admin_username: user.to_owned(),
+        admin_password: (!no_password && !password.is_empty()).then(|| password.to_owned()),
+        ssh_public_keys: keys,
+        custom_data,
+        base: source.base.clone(),
+    })
+}
+
+fn interfaces(state: &State, properties: &Value, location: &str, vm: &str) -> Outcome<()> {
+    let list = properties["networkProfile"]["networkInterfaces"].as_array().filter(|l| !l.is_empty());
+    let Some(list) = list else {
+        return Err(invalid("networkProfile", "Virtual Machine must have at least one network interface."));
+    };
+    for reference in list {
+        let id = id_of(reference);
+        let nic = state
+            .get(id)
+            .filter(|r| std::ptr::eq(r.kind, &NIC))
+            .ok_or_else(|| err(404, "NotFound", format!("Resource {id} not found.")))?;
+        if nic.location != location {
+            return Err(invalid(
+                "networkInterfaces",
+                format!("The network interface {id} is in another location than the machine."),
+            ));
+        }
+        if !nic.state.is_final() {
+            return Err(not_allowed(format!("The network interface {id} is in state {}.", nic.state.word())));
+        }
+        if let Some(other) = state.vm_of_nic(id).filter(|other| !super::state::same(&other.id, vm)) {
+            return Err(err(
+                400,
+                "NicInUse",
+                format!("Network Interface {id} is used by existing VM {}.", other.id),
+            ));
+        }
+    }
+    Ok(())
+}
