@@ -110,8 +110,8 @@ impl Catalogue {
 
     /// Reads a catalogue file; its paths are relative to the file.
     pub fn load(path: &Path) -> Result<Self, CatalogueError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
         let invalid = |source| CatalogueError::Invalid { path: path.to_owned(), source: Box::new(source) };
         let mut catalogue = Self::parse(&text).map_err(invalid)?;
         let folder = path.parent().unwrap_or(Path::new("."));
