@@ -100,6 +100,11 @@ impl WasmExtension {
         Self { info, rights, plugin, host }
     }
 
+    /// Which file or built-in component it came from.
+    pub(crate) fn origin(&self) -> &str {
+        &self.plugin.origin
+    }
+
     fn rejected(&self, reason: impl Into<String>) -> PluginError {
         PluginError::Rejected { plugin: self.info.plugin_name.clone(), reason: reason.into() }
     }
@@ -215,7 +220,8 @@ impl WasmExtension {
 
     /// An error that the guest returned.
     fn failed(error: types::Error, state: &State, clock: &Clock) -> PluginError {
-        let stopped = error.code == types::ErrorCode::Cancelled && clock.inner.is_cancelled();
+        // Whatever a guest says after it was told to stop, that is why it failed.
+        let stopped = clock.inner.is_cancelled();
         if stopped {
             return clock.verdict();
         }

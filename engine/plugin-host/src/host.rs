@@ -249,7 +249,7 @@ impl PluginHost {
                     "the {} {:?} is offered by another plugin as well: {}",
                     extension.kind.as_str(),
                     extension.name,
-                    other.info().origin
+                    other.origin()
                 ));
             }
         }
@@ -277,7 +277,7 @@ impl PluginHost {
                 plugin_name: descriptor.name.clone(),
                 plugin_version: descriptor.version.clone(),
                 plugin_digest: plugin.digest.clone(),
-                origin: plugin.origin.clone(),
+                origin: if plugin.is_builtin() { "built-in".into() } else { plugin.origin.clone() },
             };
             let extension_name = extension.name;
             let made =

@@ -25,6 +25,8 @@ use crate::workspace::{PathError, StepDir, copy_tree, stays_below};
 const READ: u32 = 1024 * 1024;
 const FROM_BYTES: usize = 16 * 1024 * 1024;
 const LOCK: Duration = Duration::from_secs(60);
+/// Larger texts are published as they are.
+const MASKED: u64 = 16 * 1024 * 1024;
 /// Entries of one folder that are listed.
 const ENTRIES: usize = 100_000;
 
@@ -79,7 +81,7 @@ impl State {
         Ok(info(file.name.clone(), &meta))
     }
 
-    fn publish_file(&self, source: &Path, output: &str, replace: bool) -> Result<String, Error> {
+    async fn publish_file(&mut self, source: PathBuf, output: &str, replace: bool) -> Result<String, Error> {
         self.only_while_working("workspace.publish")?;
         let target = absolute(&self.working_dir, output);
         if self.named_output(&target).is_none() {
@@ -88,8 +90,11 @@ impl State {
                 format!("{output} is not an output that the configuration names"),
             ));
         }
-        match publish(source, &target, replace) {
-            Ok(()) => {
+        let masked = self.masked_copy(&source)?;
+        let source = masked.as_ref().map_or(source, |file| file.path().to_owned());
+        let work = tokio::task::spawn_blocking(move || publish(&source, &target, replace));
+        match self.stop(false, None).run("publishing", work).await? {
+            Ok(Ok(())) => {
                 self.shared
                     .published
                     .lock()
@@ -97,8 +102,27 @@ impl State {
                     .insert(PathBuf::from(output));
                 Ok(output.to_owned())
             }
-            Err(error) => Err(self.io_error(&format!("{output} can't be written"), &error)),
+            Ok(Err(error)) => Err(self.io_error(&format!("{output} can't be written"), &error)),
+            Err(error) => Err(self.error(ErrorCode::Other, format!("{output} can't be written: {error}"))),
         }
+    }
+
+    /// Placeholders mean nothing outside of this instance, and a published file is no destination of a secret: a text
+    /// with placeholders is published with the usual mask in their place.
+    fn masked_copy(&self, source: &Path) -> Result<Option<tempfile::NamedTempFile>, Error> {
+        let small = source.metadata().is_ok_and(|m| m.is_file() && m.len() <= MASKED);
+        let Some(text) = small.then(|| std::fs::read_to_string(source).ok()).flatten() else {
+            return Ok(None);
+        };
+        if !self.sealer.text(&text).is_sensitive() {
+            return Ok(None);
+        }
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(self.shared.folder()?.parts())?;
+            file.write_all(self.sealer.mask(&text, &self.redactor).as_bytes())?;
+            io::Result::Ok(file)
+        };
+        write().map(Some).map_err(|e| self.io_error("the file can't be masked", &e))
     }
 }
 
@@ -378,7 +402,7 @@ impl HostWorkspace for State {
     ) -> Answer<String> {
         self.table.get(&this)?;
         let source = self.table.get(&file)?.path.clone();
-        Ok(self.publish_file(&source, &output_path, replace))
+        Ok(self.publish_file(source, &output_path, replace).await)
     }
 
     async fn drop(&mut self, this: Resource<WorkspaceHandle>) -> wasmtime::Result<()> {

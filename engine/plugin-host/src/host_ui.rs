@@ -76,6 +76,10 @@ impl Host for State {
             .take(FIELDS)
             .map(|(name, value)| (self.presentable(name), self.presentable(value)))
             .collect();
+        if matches!(level, Level::Error) {
+            // A guest that panics may say why here.
+            self.output.remember(&message);
+        }
         let level = match level {
             Level::Trace => "trace",
             Level::Debug => "debug",

@@ -62,7 +62,7 @@ pub struct Plugin {
     /// `built-in NAME` or the path of the file.
     pub origin: String,
     pub imports: Vec<String>,
-    source: Mutex<Option<Source>>,
+    source: Mutex<Option<Arc<Source>>>,
     compiled: OnceCell<Compiled>,
 }
 
@@ -82,13 +82,13 @@ impl Plugin {
                 digest,
                 origin,
                 imports: descriptor.imports.clone(),
-                source: Mutex::new(Some(source)),
+                source: Mutex::new(Some(Arc::new(source))),
                 compiled: OnceCell::new(),
             };
             return Ok((Arc::new(plugin), descriptor));
         }
-        let runtime = host.runtime().map_err(|e| e.to_string())?;
-        let (compiled, shape) = compile(host, &runtime, &digest, source).await?;
+        let runtime = host.runtime()?;
+        let (compiled, shape) = compile(host, &runtime, &digest, Arc::new(source)).await?;
         let descriptor = describe(host, &runtime, &compiled, &digest, &shape).await?;
         if let Ok(json) = serde_json::to_string(&descriptor) {
             host.cache.store_descriptor(&digest, &json);
@@ -107,12 +107,19 @@ impl Plugin {
     pub async fn compiled(&self, host: &Arc<Inner>) -> Result<&Compiled, String> {
         self.compiled
             .get_or_try_init(|| async {
-                let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let source = source.ok_or("its bytes are gone, because it could not be compiled before")?;
-                let runtime = host.runtime().map_err(|e| e.to_string())?;
-                compile(host, &runtime, &self.digest, source).await.map(|(compiled, _)| compiled)
+                let source = self.source.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let source = source.ok_or("its bytes were given back already")?;
+                let runtime = host.runtime()?;
+                let (compiled, _) = compile(host, &runtime, &self.digest, source).await?;
+                self.source.lock().unwrap_or_else(PoisonError::into_inner).take();
+                Ok(compiled)
             })
             .await
+    }
+
+    /// Whether it is part of the binary.
+    pub fn is_builtin(&self) -> bool {
+        self.origin.starts_with("built-in ")
     }
 
     /// Whether the guest uses a file system API.
@@ -126,7 +133,7 @@ async fn compile(
     host: &Arc<Inner>,
     runtime: &Arc<Runtime>,
     digest: &str,
-    source: Source,
+    source: Arc<Source>,
 ) -> Result<(Compiled, Shape), String> {
     let (host, runtime, digest) = (Arc::clone(host), Arc::clone(runtime), digest.to_owned());
     let work = tokio::task::spawn_blocking(move || {

@@ -44,11 +44,13 @@ pub fn fill<'a>(line: &'a str, find: &'a dyn Fn(&str) -> Option<Found<'a>>) -> R
     Ok(lexer.out)
 }
 
+/// Programs whose option `-c` takes command text.
 const SHELLS: &[&str] = &[
-    "sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "fish", "csh", "tcsh", "yash", "su",
-    "runuser", "sg", "script", "flock", "expect", "python", "python2", "python3", "perl", "ruby", "node",
-    "php", "tclsh", "lua",
+    "sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "yash", "su", "runuser", "sg",
+    "script", "flock",
 ];
+/// Programs of which several options take program text.
+const INTERPRETERS: &[&str] = &["python", "perl", "ruby", "node", "php", "lua", "tclsh", "expect"];
 /// All words after one of these are read by somebody else.
 const OPAQUE: &[&str] = &[
     "eval",
@@ -106,8 +108,8 @@ enum Code {
 struct Command {
     /// A program word was seen (not only assignments).
     program: bool,
-    /// A word that names a shell or interpreter was seen.
-    shell: bool,
+    /// A word that names a shell or interpreter was seen: the options of it that take program text.
+    code_options: Option<&'static str>,
     code: Code,
     opaque: Option<&'static str>,
     /// Options of `sudo` or `env` may follow.
@@ -270,7 +272,7 @@ impl<'a> Lexer<'a> {
         let option = word.is_some_and(|w| w.content.starts_with(['-', '+']));
         match self.command.code {
             Code::Next | Code::Unclear => Some(CODE),
-            Code::No if self.command.shell && option => Some(CODE),
+            Code::No if self.command.code_options.is_some() && option => Some(CODE),
             Code::No if self.command.options_of.is_some() && option => Some(CODE),
             Code::No => None,
         }
@@ -563,18 +565,14 @@ impl<'a> Lexer<'a> {
         }
         let content = word.content.as_str();
         let option = content.starts_with(['-', '+']) && content.len() > 1;
-        if command.shell {
+        if let Some(options) = command.code_options {
             command.code = match (command.code, option) {
                 (Code::Unclear, _) => Code::Unclear,
                 (Code::Next, true) => Code::Unclear,
                 (Code::Next, false) => Code::No,
                 (Code::No, _) if word.unknown => Code::Unclear,
-                (Code::No, true) if content.starts_with("--") && content.len() > 2 => Code::Unclear,
-                (Code::No, true)
-                    if content.contains(['c', 'e', 'E', 'r', 'p', 'n', 'm']) && takes_code(content) =>
-                {
-                    Code::Next
-                }
+                (Code::No, true) if content.starts_with("--") => Code::Unclear,
+                (Code::No, true) if content.contains(|c| options.contains(c)) => Code::Next,
                 (Code::No, _) => Code::No,
             };
         }
@@ -606,28 +604,22 @@ impl<'a> Lexer<'a> {
         let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         if OPAQUE.contains(&name) {
             command.opaque.get_or_insert(CODE);
-        } else if SHELLS.contains(&name) || SHELLS.contains(&stem) {
-            if !command.shell {
-                command.shell = true;
-                command.code = Code::No;
-            }
+        } else if command.code_options.is_some() {
+            // The first program that reads text decides.
+        } else if SHELLS.contains(&name) {
+            command.code_options = Some("c");
+        } else if INTERPRETERS.contains(&stem) {
+            command.code_options = Some("ceErpn");
         } else if matches!(name, "sudo" | "doas") {
             command.options_of = Some("sudo");
         } else if name == "env" {
             command.options_of = Some("env");
         }
-        if word.unknown && !command.shell {
+        if word.unknown {
             // `"$SHELL" -c …`: the program may be a shell.
-            command.shell = true;
+            command.code_options.get_or_insert("ceErpn");
         }
     }
-}
-
-/// Whether a short option of a shell or interpreter takes program text.
-fn takes_code(option: &str) -> bool {
-    option.starts_with('-')
-        && option[1..].contains(['c', 'e', 'E', 'r', 'p', 'n'])
-        && (option[1..].contains('c') || option.len() == 2)
 }
 
 fn is_name(text: &str) -> bool {

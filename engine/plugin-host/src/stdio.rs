@@ -38,15 +38,20 @@ impl GuestOutput {
 
     fn write(&self, bytes: &[u8]) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.tail.extend_from_slice(bytes);
-        let excess = inner.tail.len().saturating_sub(TAIL);
-        inner.tail.drain(..excess);
+        inner.keep(bytes);
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
             inner.partial.extend_from_slice(piece);
             if piece.ends_with(b"\n") || inner.partial.len() > TAIL {
                 inner.log();
             }
         }
+    }
+
+    /// Keeps a message as if it had been written, without logging it.
+    pub fn remember(&self, message: &str) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.keep(message.as_bytes());
+        inner.keep(b"\n");
     }
 
     /// The end of what was written, masked, on one line.
@@ -60,6 +65,12 @@ impl GuestOutput {
 }
 
 impl Inner {
+    fn keep(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes);
+        let excess = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..excess);
+    }
+
     fn log(&mut self) {
         let line = std::mem::take(&mut self.partial);
         if line.is_empty() || self.logged > LOG {

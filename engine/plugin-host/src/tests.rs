@@ -10,6 +10,7 @@ use crate::testing::{Guest, LocalMachine, Sink, config, step};
 use crate::{HostConfig, Limits, LoadProblem, PluginHost, Policy};
 
 mod builtin;
+mod http;
 mod load;
 mod machine;
 

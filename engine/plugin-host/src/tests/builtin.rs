@@ -173,7 +173,8 @@ async fn manifest_is_written() {
     let manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(manifest["builds"].as_array().map(Vec::len), Some(2), "{text}");
     assert_eq!(manifest["builds"][0]["artifact_id"], "/subscriptions/x");
-    assert!(!text.contains("(id)"), "{text}");
+    assert!(!text.contains("(id)") && !text.contains("sealed_"), "{text}");
+    assert_eq!(manifest["builds"][0]["custom_data"]["pw"], "<sensitive>");
     bench.assert_clean();
 }
 
