@@ -41,9 +41,13 @@ fn a_failing_step_undoes_everything() {
 #[test]
 fn the_null_builder_needs_no_machine() {
     let lab = Lab::new();
-    lab.write("t.json", r#"{"builders":[{"type":"null","communicator":"none"}],"post-processors":["manifest"]}"#);
+    lab.write(
+        "t.json",
+        r#"{"builders":[{"type":"null","communicator":"none"}],"post-processors":["manifest"]}"#,
+    );
     lab.run(&["build", "t.json"]).expect_code(0);
-    let manifest = std::fs::read_to_string(lab.path().join("packer-manifest.json")).expect("the manifest is there");
+    let manifest =
+        std::fs::read_to_string(lab.path().join("packer-manifest.json")).expect("the manifest is there");
     assert!(manifest.contains("\"builder_type\": \"null\""), "{manifest}");
 }
 
@@ -51,7 +55,8 @@ fn the_null_builder_needs_no_machine() {
 fn template_errors_come_all_at_once_with_their_places() {
     let lab = Lab::new();
     lab.write("t.json", "{\n  \"builders\": [\n    { \"type\": \"null\", \"comunicator\": \"none\" }\n  ],\n  \"provisioner\": []\n}\n");
-    let ran = lab.run(&["validate", "t.json"]).expect_code(1).expect_says("t.json:5:3").expect_says("provisioners");
+    let ran =
+        lab.run(&["validate", "t.json"]).expect_code(1).expect_says("t.json:5:3").expect_says("provisioners");
     assert!(!ran.all().contains("panicked"), "{}", ran.all());
     let ran = lab.run(&["validate", "--json", "t.json"]).expect_code(1);
     let first: serde_json::Value =
@@ -78,9 +83,13 @@ fn the_template_of_the_article_gets_precise_messages_and_builds_when_mended() {
         .expect_says("managed_image_resource_group_name")
         .expect_says("managed_image_name")
         .expect_says("blank");
-    let mended = text.replace("\" sandeep-cus-rg {{", "\"sandeep-cus-rg-{{").replace("\"myPackerImage {{", "\"myPackerImage-{{");
+    let mended = text
+        .replace("\" sandeep-cus-rg {{", "\"sandeep-cus-rg-{{")
+        .replace("\"myPackerImage {{", "\"myPackerImage-{{");
     lab.write("mended.json", &mended);
-    lab.run(&["build", "--simulate", "--machine", "record", "mended.json"]).expect_code(0).expect_says("imulated");
+    lab.run(&["build", "--simulate", "--machine", "record", "mended.json"])
+        .expect_code(0)
+        .expect_says("imulated");
 }
 
 #[test]

@@ -44,8 +44,12 @@ fn a_killed_process_is_cleaned_up() {
     lab.write("t.json", &azure_template(&cloud, DEBIAN, SHELL));
     let before = cloud.inventory(&lab);
     for wanted in [2, 6, 11] {
-        let mut child =
-            lab.command(&["build", "t.json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child = lab
+            .command(&["build", "t.json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let records = || -> usize {
             files_below(&lab.state())
                 .iter()
@@ -60,8 +64,11 @@ fn a_killed_process_is_cleaned_up() {
         child.kill().expect("the child is ours");
         finish(child);
         lab.run(&["cleanup", "--all"]).expect_code(0);
-        let after: Vec<_> =
-            cloud.inventory(&lab).into_iter().filter(|r| !r["id"].as_str().unwrap_or_default().ends_with("/images/img")).collect();
+        let after: Vec<_> = cloud
+            .inventory(&lab)
+            .into_iter()
+            .filter(|r| !r["id"].as_str().unwrap_or_default().ends_with("/images/img"))
+            .collect();
         assert_eq!(after, before, "killed after {wanted} records");
         // A build that was quicker than the kill made its image rightly.
         if cloud.created(&lab).iter().any(|id| id.ends_with("/images/img")) {

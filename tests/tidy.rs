@@ -15,7 +15,12 @@ fn ours(folder: &str) -> Vec<String> {
     let start = manifest.find("[dependencies]").map_or(manifest.len(), |at| at + 14);
     let rest = &manifest[start..];
     let end = rest.find("\n[").unwrap_or(rest.len());
-    rest[..end].lines().filter_map(|l| l.split(['.', ' ', '=']).next()).filter(|n| n.starts_with("fornax")).map(str::to_owned).collect()
+    rest[..end]
+        .lines()
+        .filter_map(|l| l.split(['.', ' ', '=']).next())
+        .filter(|n| n.starts_with("fornax"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -41,7 +46,9 @@ fn dependencies_point_inwards() {
 fn the_core_has_no_input_and_output() {
     for file in sources("engine/core/src") {
         let text = read(&file);
-        for word in ["std::fs::", "std::net::", "std::env::var", "println!(", "eprintln!(", "tokio::net", "tokio::fs"] {
+        for word in
+            ["std::fs::", "std::net::", "std::env::var", "println!(", "eprintln!(", "tokio::net", "tokio::fs"]
+        {
             assert!(!text.contains(word), "{} uses {word}", file.display());
         }
     }
@@ -74,6 +81,8 @@ fn read(path: &Path) -> String {
 fn sources(folder: &str) -> Vec<PathBuf> {
     fornax_tests::files_below(&workspace().join(folder))
         .into_iter()
-        .filter(|f| f.extension().is_some_and(|e| e == "rs") && !f.components().any(|c| c.as_os_str() == "target"))
+        .filter(|f| {
+            f.extension().is_some_and(|e| e == "rs") && !f.components().any(|c| c.as_os_str() == "target")
+        })
         .collect()
 }

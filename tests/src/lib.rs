@@ -61,7 +61,12 @@ impl Ran {
 
     #[track_caller]
     pub fn expect_says(self, text: &str) -> Self {
-        assert!(self.all().contains(text), "nothing says {text:?}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert!(
+            self.all().contains(text),
+            "nothing says {text:?}\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 }
@@ -115,7 +120,14 @@ impl Lab {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(fornax());
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for name in ["ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID", "ARM_METADATA_URL", "FORNAX_LOG"] {
+        for name in [
+            "ARM_CLIENT_ID",
+            "ARM_CLIENT_SECRET",
+            "ARM_TENANT_ID",
+            "ARM_SUBSCRIPTION_ID",
+            "ARM_METADATA_URL",
+            "FORNAX_LOG",
+        ] {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(n, v)| (n, v)));
@@ -125,7 +137,13 @@ impl Lab {
     /// Runs to the end and scans what came out for canaries.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Ran {
-        let ran = finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts"));
+        let ran = finish(
+            self.command(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the binary starts"),
+        );
         self.scan(&ran);
         ran
     }
@@ -197,12 +215,17 @@ impl Cloud {
         let ca_text = ca.display().to_string();
         let mut all = vec!["simulator", "serve", "--listen", "127.0.0.1:0", "--ca-out", &ca_text];
         all.extend(args);
-        let mut child =
-            lab.command(&all).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+        let mut child = lab
+            .command(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the simulator says when it is ready");
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not a line of JSON: {e}: {line:?}"));
+        let ready: Value =
+            serde_json::from_str(&line).unwrap_or_else(|e| panic!("not a line of JSON: {e}: {line:?}"));
         let cloud = Cloud { child, ready, ca };
         for (name, key) in [
             ("ARM_METADATA_URL", "metadata_host"),
@@ -220,7 +243,9 @@ impl Cloud {
 
     #[track_caller]
     pub fn text(&self, key: &str) -> &str {
-        self.ready[key].as_str().unwrap_or_else(|| panic!("the simulator's line has no {key}: {}", self.ready))
+        self.ready[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("the simulator's line has no {key}: {}", self.ready))
     }
 
     pub fn ssh_port(&self) -> u64 {

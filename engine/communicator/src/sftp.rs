@@ -169,9 +169,11 @@ pub(crate) async fn upload_directory(
         let attributes = FileAttributes { permissions: Some(*mode | 0o700), ..FileAttributes::empty() };
         let _ = sftp.set_metadata(&path, attributes).await;
     }
-    let mut stats = TransferStats::default();
-    stats.files = u32::try_from(files.len()).unwrap_or(u32::MAX);
-    stats.bytes = files.iter().map(|(file, _)| file.size).sum();
+    let stats = TransferStats {
+        files: u32::try_from(files.len()).unwrap_or(u32::MAX),
+        bytes: files.iter().map(|(file, _)| file.size).sum(),
+        ..TransferStats::default()
+    };
     let progress = Progress::new(progress, Some(stats.bytes)).shared();
     let progress = progress.as_ref();
     let base = base.as_str();

@@ -81,7 +81,8 @@ fn pack_into(root: &Path, sender: &mpsc::Sender<io::Result<Bytes>>) -> io::Resul
         let mut header = Header::new_gnu();
         header.set_mode(permissions(&item.meta));
         header.set_mtime(item.meta.modified().ok().and_then(seconds).unwrap_or_default());
-        (header.set_uid(0), header.set_gid(0));
+        header.set_uid(0);
+        header.set_gid(0);
         if item.meta.is_dir() {
             header.set_entry_type(EntryType::Directory);
             header.set_size(0);

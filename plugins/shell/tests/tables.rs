@@ -14,7 +14,10 @@ use fornax_plugin_shell::env::{Format, collect, write};
 fn cases(table: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases").join(table);
     match std::fs::read_to_string(&path) {
-        Ok(text) => text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+        Ok(text) => text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
+            .collect(),
         Err(error) => {
             eprintln!("SKIPPED: {}: {error}", path.display());
             Vec::new()
@@ -33,8 +36,8 @@ fn look(path: &str) -> FileState {
 /// The checks that a configuration goes through: the schema's closed list of properties, the rules, the type.
 fn accepts(config: &Value) -> (bool, Vec<String>) {
     let description = Shell::describe();
-    let properties = description.config_schema()["properties"].as_object().unwrap();
-    let known = config.as_object().unwrap().keys().all(|key| properties.contains_key(key));
+    let properties = description.config_schema()["properties"].as_object().expect("it is an object");
+    let known = config.as_object().expect("it is an object").keys().all(|key| properties.contains_key(key));
     let mut checked = Check::of(config.clone());
     check(&mut checked, &look);
     let codes = checked.findings().iter().map(|finding| finding.code.clone()).collect();

@@ -87,15 +87,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let report = run_all(builds, settings).await;
     watcher.abort();
     reporter.close();
-    finish(
-        &args,
-        &parts,
-        &report,
-        &reporter,
-        &redactor,
-        &journals.lock().unwrap_or_else(PoisonError::into_inner),
-    )
-    .await
+    let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    finish(&args, &parts, &report, &reporter, &redactor, &opened).await
 }
 
 /// What stands when all builds have ended: the summary, the report, the journals of which something remains.

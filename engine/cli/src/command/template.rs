@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
 use fornax_core::template::{self, PlanOptions, Template};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
@@ -87,7 +88,7 @@ pub fn options(source: &Source, args: &TemplateArgs) -> Result<PlanOptions, CliE
 }
 
 /// The real environment; the core only sees this function.
-pub fn environment() -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+pub fn environment() -> ReadEnv {
     Arc::new(|name| std::env::var(name).ok())
 }
 
