@@ -13,8 +13,10 @@ use crate::support::*;
 
 const AS_IS: TransferOptions = TransferOptions { mode: None };
 
-fn seen() -> (ProgressFn, Arc<Mutex<Vec<(u64, Option<u64>)>>>) {
-    let calls: Arc<Mutex<Vec<(u64, Option<u64>)>>> = Arc::default();
+type Seen = Arc<Mutex<Vec<(u64, Option<u64>)>>>;
+
+fn seen() -> (ProgressFn, Seen) {
+    let calls = Seen::default();
     let sink = calls.clone();
     (Arc::new(move |done, total| sink.lock().unwrap().push((done, total))), calls)
 }

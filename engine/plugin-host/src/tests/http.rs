@@ -14,8 +14,10 @@ use crate::seal::Origin;
 use crate::state::Phase;
 use api::Host as _;
 
+type Requests = Mutex<Vec<(String, Vec<(String, String)>)>>;
+
 #[derive(Default)]
-struct Client(Mutex<Vec<(String, Vec<(String, String)>)>>);
+struct Client(Requests);
 
 #[async_trait]
 impl HttpClient for Client {
