@@ -14,8 +14,11 @@ use crate::seal::Origin;
 use crate::state::Phase;
 use api::Host as _;
 
+type Headers = Vec<(String, String)>;
+
+/// Remembers what it was asked.
 #[derive(Default)]
-struct Client(Mutex<Vec<(String, Vec<(String, String)>)>>);
+struct Client(Mutex<Vec<(String, Headers)>>);
 
 #[async_trait]
 impl HttpClient for Client {
