@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fornax_core::communicator::Communicator;
@@ -19,6 +19,7 @@ use wasmtime::Store;
 
 use crate::bindings::host::fornax::plugin::types;
 use crate::bindings::post_processor::exports::fornax::plugin::post_processor as post;
+use crate::clock::Clock;
 use crate::config::{self, SealedConfig};
 use crate::engine::{Runtime, Ticking};
 use crate::host::{Inner, empty_wasi};
@@ -27,8 +28,6 @@ use crate::policy::{Effective, flag_for};
 use crate::state::{Phase, State, StepShared};
 use crate::stdio::GuestOutput;
 
-/// After a step's time limit a guest gets this long at most to clean up.
-const LATE_GRACE: Duration = Duration::from_secs(5);
 /// For removing one temporary file from the machine.
 const REMOVE: Duration = Duration::from_secs(10);
 const JSON: usize = 4 * 1024 * 1024;
@@ -51,48 +50,6 @@ struct Call<'a> {
     output: GuestOutput,
     clock: Clock,
     _ticking: Ticking,
-}
-
-/// Time limit and cancellation of a call.
-#[derive(Clone)]
-struct Clock {
-    /// Fired by the engine.
-    outer: CancellationToken,
-    /// Seen by the guest; also fired at the time limit.
-    inner: CancellationToken,
-    limit: Option<Duration>,
-    deadline: Option<Instant>,
-    grace: Duration,
-}
-
-impl Clock {
-    fn new(outer: CancellationToken, limit: Option<Duration>, grace: Duration) -> Self {
-        let deadline = limit.and_then(|l| Instant::now().checked_add(l));
-        Self { inner: outer.child_token(), outer, limit, deadline, grace }
-    }
-
-    fn verdict(&self) -> PluginError {
-        match self.limit {
-            Some(limit) if !self.outer.is_cancelled() => PluginError::Timeout(limit),
-            _ => PluginError::Cancelled,
-        }
-    }
-
-    /// Returns when the guest has to be ended by force.
-    async fn run_out(&self) {
-        let late = async {
-            match self.deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let grace = tokio::select! {
-            () = self.outer.cancelled() => self.grace,
-            () = late => self.grace.min(LATE_GRACE),
-        };
-        self.inner.cancel();
-        tokio::time::sleep(grace).await;
-    }
 }
 
 impl WasmExtension {

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::Digest;
@@ -18,15 +18,14 @@ use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::config::absolute;
 use crate::locks::LockError;
 use crate::pack;
+use crate::publish::default_permissions;
 use crate::resources::{HostFile, HostWriter, OutputLockHandle, WorkspaceHandle};
 use crate::state::{Answer, Phase, State};
-use crate::workspace::{PathError, StepDir, copy_tree, stays_below};
+use crate::workspace::{PathError, StepDir, stays_below};
 
 const READ: u32 = 1024 * 1024;
 const FROM_BYTES: usize = 16 * 1024 * 1024;
 const LOCK: Duration = Duration::from_secs(60);
-/// Larger texts are published as they are.
-const MASKED: u64 = 16 * 1024 * 1024;
 /// Entries of one folder that are listed.
 const ENTRIES: usize = 100_000;
 
@@ -48,7 +47,7 @@ impl State {
     }
 
     /// The output that the configuration names and that `path` is or lies below.
-    fn named_output(&self, path: &Path) -> Option<&PathBuf> {
+    pub(crate) fn named_output(&self, path: &Path) -> Option<&PathBuf> {
         self.host_outputs.iter().find(|o| path == *o || (path.starts_with(o) && stays_below(path, o)))
     }
 
@@ -80,50 +79,6 @@ impl State {
         let meta = file.path.metadata().map_err(|e| self.io_error(&file.name, &e))?;
         Ok(info(file.name.clone(), &meta))
     }
-
-    async fn publish_file(&mut self, source: PathBuf, output: &str, replace: bool) -> Result<String, Error> {
-        self.only_while_working("workspace.publish")?;
-        let target = absolute(&self.working_dir, output);
-        if self.named_output(&target).is_none() {
-            return Err(self.error(
-                ErrorCode::Denied,
-                format!("{output} is not an output that the configuration names"),
-            ));
-        }
-        let masked = self.masked_copy(&source)?;
-        let source = masked.as_ref().map_or(source, |file| file.path().to_owned());
-        let work = tokio::task::spawn_blocking(move || publish(&source, &target, replace));
-        match self.stop(false, None).run("publishing", work).await? {
-            Ok(Ok(())) => {
-                self.shared
-                    .published
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(PathBuf::from(output));
-                Ok(output.to_owned())
-            }
-            Ok(Err(error)) => Err(self.io_error(&format!("{output} can't be written"), &error)),
-            Err(error) => Err(self.error(ErrorCode::Other, format!("{output} can't be written: {error}"))),
-        }
-    }
-
-    /// Placeholders mean nothing outside of this instance, and a published file is no destination of a secret: a text
-    /// with placeholders is published with the usual mask in their place.
-    fn masked_copy(&self, source: &Path) -> Result<Option<tempfile::NamedTempFile>, Error> {
-        let small = source.metadata().is_ok_and(|m| m.is_file() && m.len() <= MASKED);
-        let Some(text) = small.then(|| std::fs::read_to_string(source).ok()).flatten() else {
-            return Ok(None);
-        };
-        if !self.sealer.text(&text).is_sensitive() {
-            return Ok(None);
-        }
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(self.shared.folder()?.parts())?;
-            file.write_all(self.sealer.mask(&text, &self.redactor).as_bytes())?;
-            io::Result::Ok(file)
-        };
-        write().map(Some).map_err(|e| self.io_error("the file can't be masked", &e))
-    }
 }
 
 fn info(name: String, meta: &std::fs::Metadata) -> FileInfo {
@@ -132,48 +87,6 @@ fn info(name: String, meta: &std::fs::Metadata) -> FileInfo {
     #[cfg(not(unix))]
     let mode = 0;
     FileInfo { name, size: if meta.is_dir() { 0 } else { meta.len() }, mode, is_directory: meta.is_dir() }
-}
-
-/// Makes `target` a copy of `source`; it appears whole or not at all.
-fn publish(source: &Path, target: &Path, replace: bool) -> io::Result<()> {
-    let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    std::fs::create_dir_all(parent)?;
-    let exists = target.symlink_metadata().is_ok();
-    if exists && !replace {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    if source.is_dir() {
-        let part = tempfile::Builder::new().prefix(".fornax-part-").tempdir_in(parent)?;
-        let fresh = part.path().join("new");
-        copy_tree(source, &fresh)?;
-        if exists {
-            std::fs::rename(target, part.path().join("old"))?;
-        }
-        return std::fs::rename(&fresh, target);
-    }
-    let mut part = tempfile::Builder::new()
-        .prefix(".fornax-part-")
-        .permissions(default_permissions())
-        .tempfile_in(parent)?;
-    io::copy(&mut File::open(source)?, part.as_file_mut())?;
-    part.as_file().sync_all()?;
-    if replace {
-        part.persist(target).map_err(|e| e.error)?;
-    } else {
-        part.persist_noclobber(target).map_err(|e| e.error)?;
-    }
-    Ok(())
-}
-
-/// What a new file of the user would get, their umask applied.
-#[cfg(unix)]
-fn default_permissions() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
-}
-
-#[cfg(not(unix))]
-fn default_permissions() -> std::fs::Permissions {
-    std::fs::metadata(std::env::temp_dir()).map(|m| m.permissions()).expect("the temporary folder exists")
 }
 
 fn digest<D: Digest>(path: &Path) -> io::Result<String> {

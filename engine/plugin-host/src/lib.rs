@@ -8,6 +8,8 @@
 
 pub(crate) mod bindings;
 mod cache;
+mod clock;
+mod commands;
 mod config;
 mod descriptor;
 mod engine;
@@ -25,6 +27,7 @@ mod pack;
 mod plugin;
 mod policy;
 mod process;
+mod publish;
 mod rate;
 pub(crate) mod resources;
 mod seal;

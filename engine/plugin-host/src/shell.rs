@@ -4,6 +4,10 @@
 //! command text of another shell) only values of safe characters are put in, everything else is refused. When the
 //! reading becomes uncertain, the whole rest of the line counts as such a place.
 
+mod words;
+
+use words::{Command, Word};
+
 /// A value for a placeholder that was found in a command line.
 pub struct Found<'a> {
     /// Length of the placeholder in bytes.
@@ -44,92 +48,14 @@ pub fn fill<'a>(line: &'a str, find: &'a dyn Fn(&str) -> Option<Found<'a>>) -> R
     Ok(lexer.out)
 }
 
-/// Programs whose option `-c` takes command text.
-const SHELLS: &[&str] = &[
-    "sh", "bash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "rbash", "yash", "su", "runuser", "sg",
-    "script", "flock",
-];
-/// Programs of which several options take program text.
-const INTERPRETERS: &[&str] = &["python", "perl", "ruby", "node", "php", "lua", "tclsh", "expect"];
-/// All words after one of these are read by somebody else.
-const OPAQUE: &[&str] = &[
-    "eval",
-    "ssh",
-    "slogin",
-    "rsh",
-    "autossh",
-    "dbclient",
-    "plink",
-    "mosh",
-    "trap",
-    "alias",
-    "parallel",
-    "watch",
-    "systemd-run",
-    "pwsh",
-    "powershell",
-    "powershell.exe",
-    "cmd",
-    "cmd.exe",
-    "declare",
-    "typeset",
-    "let",
-    "[[",
-    "complete",
-    "fc",
-    "integer",
-    "csh",
-    "tcsh",
-    "fish",
-];
-
-const CODE: &str = "inside the command text for another shell";
 const SUBSTITUTION: &str = "inside a command substitution";
 const AFTER_NAME: &str = "directly after a variable";
 const PARAMETER: &str = "inside ${…}";
 const ESCAPED: &str = "directly after a backslash";
 const COMMENT: &str = "inside a comment";
 const HERE: &str = "inside or after a here-document";
-const UNCLEAR: &str = "after shell syntax whose end can't be told for certain";
-const SPLIT: &str = "after an unquoted variable in the same command";
+pub(crate) const UNCLEAR: &str = "after shell syntax whose end can't be told for certain";
 const STRING: &str = "inside $'…'";
-
-#[derive(Clone, Copy, Default, PartialEq)]
-enum Code {
-    #[default]
-    No,
-    /// The next word is command text.
-    Next,
-    /// The command text may be any of the words that follow.
-    Unclear,
-}
-
-#[derive(Default)]
-struct Command {
-    /// A program word was seen (not only assignments).
-    program: bool,
-    /// A word that names a shell or interpreter was seen: the options of it that take program text.
-    code_options: Option<&'static str>,
-    code: Code,
-    opaque: Option<&'static str>,
-    /// Options of `sudo` or `env` may follow.
-    options_of: Option<&'static str>,
-    option_argument: bool,
-    redirect: Option<bool>,
-}
-
-#[derive(Default)]
-struct Word {
-    content: String,
-    assignment: bool,
-    quoted: bool,
-    /// Has an expansion whose result is split into words.
-    splits: bool,
-    /// Starts with an expansion, so it may be anything.
-    unknown: bool,
-    /// Target of a redirection; true for a here-string.
-    redirect: Option<bool>,
-}
 
 struct Lexer<'a> {
     text: &'a str,
@@ -165,7 +91,7 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self) -> &mut Word {
         let redirect = &mut self.command.redirect;
-        self.word.get_or_insert_with(|| Word { redirect: redirect.take(), ..Word::default() })
+        self.word.get_or_insert_with(|| Word::new(redirect.take()))
     }
 
     fn run(&mut self) -> Result<(), Refused> {
@@ -220,7 +146,7 @@ impl<'a> Lexer<'a> {
                     self.take();
                     self.double_quotes(None)?;
                 }
-                '$' => self.dollar(false, None)?,
+                '$' => self.dollar(false)?,
                 '`' => self.backquotes(false)?,
                 '#' if self.word.is_none() => {
                     while self.peek().is_some_and(|c| c != '\n') {
@@ -234,11 +160,8 @@ impl<'a> Lexer<'a> {
                 }
                 _ => {
                     self.take();
-                    let word = self.word();
-                    if c == '=' && !word.quoted && is_name(&word.content) {
-                        word.assignment = true;
-                    }
-                    word.content.push(c);
+                    let next = self.peek();
+                    self.word().push_bare(c, next);
                 }
             }
         }
@@ -250,32 +173,7 @@ impl<'a> Lexer<'a> {
 
     /// Where the next word is read by somebody else, the name of that place.
     fn opaque(&self) -> Option<&'static str> {
-        if self.tainted.is_some() {
-            return self.tainted;
-        }
-        let redirect = self.word.as_ref().map_or(self.command.redirect, |w| w.redirect);
-        match redirect {
-            Some(true) => return Some("inside a here-string"),
-            Some(false) => return None,
-            None => {}
-        }
-        let word = self.word.as_ref();
-        if word.is_some_and(|w| w.assignment) && !self.command.program {
-            return None;
-        }
-        if self.command.opaque.is_some() {
-            return self.command.opaque;
-        }
-        if word.is_some_and(|w| w.splits) {
-            return Some(SPLIT);
-        }
-        let option = word.is_some_and(|w| w.content.starts_with(['-', '+']));
-        match self.command.code {
-            Code::Next | Code::Unclear => Some(CODE),
-            Code::No if self.command.code_options.is_some() && option => Some(CODE),
-            Code::No if self.command.options_of.is_some() && option => Some(CODE),
-            Code::No => None,
-        }
+        self.tainted.or_else(|| self.command.opaque(self.word.as_ref()))
     }
 
     fn place(&mut self, found: Found<'a>, quote: impl Fn(&str) -> String) -> Result<(), Refused> {
@@ -329,7 +227,7 @@ impl<'a> Lexer<'a> {
                     return Ok(());
                 }
                 Some('\\') => self.escape()?,
-                Some('$') => self.dollar(true, outer)?,
+                Some('$') => self.dollar(true)?,
                 Some('`') => self.backquotes(true)?,
                 Some(c) => {
                     self.take();
@@ -353,7 +251,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    fn dollar(&mut self, quoted: bool, outer: Option<&'static str>) -> Result<(), Refused> {
+    fn dollar(&mut self, quoted: bool) -> Result<(), Refused> {
         self.take();
         if self.placeholder().is_some() {
             return Err(Refused(AFTER_NAME));
@@ -367,7 +265,7 @@ impl<'a> Lexer<'a> {
             Some('{') => {
                 self.expansion(quoted);
                 self.take();
-                self.braces(outer)
+                self.braces()
             }
             Some('\'') if !quoted => {
                 self.take();
@@ -469,7 +367,7 @@ impl<'a> Lexer<'a> {
                 '`' => self.backquotes(true)?,
                 '$' => {
                     self.taint_ansi_string();
-                    self.dollar(true, Some(SUBSTITUTION))?;
+                    self.dollar(true)?;
                 }
                 _ => {
                     self.take();
@@ -485,7 +383,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// After `${`, to and with the brace that ends it.
-    fn braces(&mut self, _outer: Option<&'static str>) -> Result<(), Refused> {
+    fn braces(&mut self) -> Result<(), Refused> {
         let mut operator = false;
         loop {
             if let Some(found) = self.placeholder() {
@@ -525,7 +423,7 @@ impl<'a> Lexer<'a> {
 
     fn redirection(&mut self) {
         // The number of a descriptor before the operator is no argument.
-        if self.word.as_ref().is_some_and(|w| !w.quoted && w.content.bytes().all(|b| b.is_ascii_digit())) {
+        if self.word.as_ref().is_some_and(Word::is_descriptor) {
             self.word = None;
         }
         self.end_word();
@@ -554,78 +452,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn end_word(&mut self) {
-        let Some(word) = self.word.take() else { return };
-        let command = &mut self.command;
-        if word.redirect.is_some() || (word.assignment && !command.program) {
-            return;
-        }
-        command.program = true;
-        if word.splits {
-            command.opaque.get_or_insert(SPLIT);
-        }
-        let content = word.content.as_str();
-        let option = content.starts_with(['-', '+']) && content.len() > 1;
-        if let Some(options) = command.code_options {
-            command.code = match (command.code, option) {
-                (Code::Unclear, _) => Code::Unclear,
-                (Code::Next, true) => Code::Unclear,
-                (Code::Next, false) => Code::No,
-                (Code::No, _) if word.unknown => Code::Unclear,
-                (Code::No, true) if content.starts_with("--") => Code::Unclear,
-                (Code::No, true) if content.contains(|c| options.contains(c)) => Code::Next,
-                (Code::No, _) => Code::No,
-            };
-        }
-        if let Some(of) = command.options_of {
-            if std::mem::take(&mut command.option_argument) {
-                return;
-            }
-            if option {
-                let short = !content.starts_with("--");
-                let reads = match of {
-                    "env" => (short && content.contains('S')) || content.starts_with("--sp"),
-                    _ => {
-                        (short && content.contains(['s', 'i']))
-                            || content.starts_with("--lo")
-                            || content.starts_with("--sh")
-                    }
-                };
-                if reads {
-                    command.opaque.get_or_insert(CODE);
-                }
-                command.option_argument = content.len() == 2 && "ughpCrtUDRTa".contains(&content[1..]);
-                return;
-            }
-            if !(content.contains('=') && of == "env") {
-                command.options_of = None;
-            }
-        }
-        let name = content.rsplit('/').next().unwrap_or(content);
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        if OPAQUE.contains(&name) {
-            command.opaque.get_or_insert(CODE);
-        } else if command.code_options.is_some() {
-            // The first program that reads text decides.
-        } else if SHELLS.contains(&name) {
-            command.code_options = Some("c");
-        } else if INTERPRETERS.contains(&stem) {
-            command.code_options = Some("ceErpn");
-        } else if matches!(name, "sudo" | "doas") {
-            command.options_of = Some("sudo");
-        } else if name == "env" {
-            command.options_of = Some("env");
-        }
-        if word.unknown {
-            // `"$SHELL" -c …`: the program may be a shell.
-            command.code_options.get_or_insert("ceErpn");
+        if let Some(word) = self.word.take() {
+            self.command.end(&word);
         }
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
-        && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric())
 }
 
 fn double_quote_escaped(value: &str) -> String {

@@ -187,7 +187,27 @@ fn refuses_where_somebody_else_reads_on() {
         "sh \"$FLAG\" '@'",
         "pwsh -c '@'",
     ];
-    for place in places {
+    let more = [
+        "$SHELL>/dev/null -c '@'",
+        "sh -c {fd}>/dev/null '@'",
+        "a[@]=1",
+        "sh {-c,'@'}",
+        "/bin/s? -c '@'",
+        "flock /tmp/l perl -e '@'",
+        "sudo -u root sh -c '@'",
+        "env -u X sh -c '@'",
+        "scp x 'host:@'",
+        "unset '@'",
+        "sh -c 'true' sh -c '@'",
+        "ksh93 -c '@'",
+        "echo x;sh -c '@'",
+        "true&&sh -c '@'",
+        "X=1 sh -c '@'",
+        "if sh -c '@'; then :; fi",
+        "{ sh -c '@'; }",
+        "echo \"a\"$(sh -c '@')",
+    ];
+    for place in places.into_iter().chain(more) {
         // `$@` is written with the placeholder, so the marker stands for it there too.
         assert!(put(place, "a'b\";$(id)").is_err(), "{place} took an unsafe value");
     }

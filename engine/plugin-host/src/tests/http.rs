@@ -14,10 +14,11 @@ use crate::seal::Origin;
 use crate::state::Phase;
 use api::Host as _;
 
-type Requests = Mutex<Vec<(String, Vec<(String, String)>)>>;
+type Headers = Vec<(String, String)>;
 
+/// Remembers what it was asked.
 #[derive(Default)]
-struct Client(Requests);
+struct Client(Mutex<Vec<(String, Headers)>>);
 
 #[async_trait]
 impl HttpClient for Client {
