@@ -20,57 +20,94 @@ const FOREIGN: [&str; 7] = [
     "LLVM_PROFILE_FILE",
 ];
 
+/// What the guests are made from. Their tests are not among it: a change there builds nothing again.
+const SOURCES: [&str; 15] = [
+    "wit",
+    "Cargo.toml",
+    "Cargo.lock",
+    "plugins/sdk/src",
+    "plugins/sdk/build.rs",
+    "plugins/sdk/Cargo.toml",
+    "plugins/shell/src",
+    "plugins/shell/README.md",
+    "plugins/shell/Cargo.toml",
+    "plugins/file/src",
+    "plugins/file/README.md",
+    "plugins/file/Cargo.toml",
+    "plugins/manifest/src",
+    "plugins/manifest/README.md",
+    "plugins/manifest/Cargo.toml",
+];
+
 fn main() {
-    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let root = manifest.join("../..");
+    if let Err(problem) = run() {
+        println!("cargo::error={problem}");
+    }
+}
+
+fn run() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=FORNAX_BUILTIN_PLUGINS");
     // Prebuilt components (NAME.wasm) for builds without the WebAssembly target.
     if let Some(folder) = std::env::var_os("FORNAX_BUILTIN_PLUGINS").map(PathBuf::from) {
-        for name in PLUGINS {
+        return PLUGINS.iter().try_for_each(|name| {
             let path = folder.join(format!("{name}.wasm"));
             println!("cargo::rerun-if-changed={}", path.display());
-            publish(name, &path);
-        }
-        return;
+            publish(name, &path)
+        });
     }
-    for watched in ["wit", "plugins/sdk", "plugins/shell", "plugins/file", "plugins/manifest", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../..");
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
-    assert_target();
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    require_target()?;
+    let out = PathBuf::from(variable("OUT_DIR")?);
     // OUT_DIR is TARGET/PROFILE/build/PACKAGE/out.
-    let target_dir = out.ancestors().nth(4).expect("the target folder is above").join("plugins");
-    let mut cargo = Command::new(std::env::var_os("CARGO").expect("cargo sets it"));
+    let target_dir = out.ancestors().nth(4).ok_or("OUT_DIR is not below a target folder")?.join("plugins");
+    let mut cargo = Command::new(variable("CARGO")?);
+    // `--offline` of the outer call is not passed on by cargo, but with `--locked` and the dependencies of the outer
+    // build at hand nothing is fetched; CARGO_NET_OFFLINE is inherited.
     cargo.args(["build", "--locked", "--profile", "plugin", "--target", TARGET]).current_dir(&root);
     cargo.arg("--target-dir").arg(&target_dir);
     for name in PLUGINS {
         cargo.arg("-p").arg(format!("fornax-plugin-{name}"));
     }
+    let profile = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("CARGO_PROFILE_");
+    for name in std::env::vars_os().map(|(name, _)| name).filter(|name| profile(name)) {
+        cargo.env_remove(name);
+    }
     for name in FOREIGN {
         cargo.env_remove(name);
     }
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
-            cargo.env_remove(&name);
-        }
+    let status = cargo.status().map_err(|error| format!("cargo can't be started: {error}"))?;
+    if !status.success() {
+        return Err("the built-in plugins do not build; the lines above say why".into());
     }
-    let status = cargo.status().expect("the cargo that runs this script can be started again");
-    assert!(status.success(), "the built-in plugins do not build; the lines above say why");
-    for name in PLUGINS {
-        publish(name, &target_dir.join(TARGET).join("plugin").join(format!("fornax_plugin_{name}.wasm")));
-    }
+    let built = target_dir.join(TARGET).join("plugin");
+    PLUGINS.iter().try_for_each(|name| publish(name, &built.join(format!("fornax_plugin_{name}.wasm"))))
 }
 
-fn assert_target() {
-    let rustc = std::env::var_os("RUSTC").expect("cargo sets it");
-    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+fn variable(name: &str) -> Result<std::ffi::OsString, String> {
+    std::env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"))
+}
+
+fn require_target() -> Result<(), String> {
+    let output =
+        Command::new(variable("RUSTC")?).args(["--print", "target-libdir", "--target", TARGET]).output();
     let installed = output.is_ok_and(|o| Path::new(String::from_utf8_lossy(&o.stdout).trim()).is_dir());
-    assert!(
-        installed,
-        "the Rust target {TARGET} is not installed, which the built-in plugins need: run `rustup target add {TARGET}`, or point FORNAX_BUILTIN_PLUGINS to prebuilt components"
-    );
+    if installed {
+        return Ok(());
+    }
+    Err(format!(
+        "the Rust target {TARGET} is not installed, which the built-in plugins need: run `rustup target add {TARGET}`, \
+         or let FORNAX_BUILTIN_PLUGINS name a folder with prebuilt components"
+    ))
 }
 
-fn publish(name: &str, path: &Path) {
+fn publish(name: &str, path: &Path) -> Result<(), String> {
+    if !path.is_file() {
+        return Err(format!("{} is missing", path.display()));
+    }
     println!("cargo::rustc-env=FORNAX_PLUGIN_{}={}", name.to_uppercase(), path.display());
+    Ok(())
 }

@@ -2,8 +2,11 @@
 //! loads those of third parties.
 
 /// A built-in plugin.
+#[derive(Clone, Copy, Debug)]
 pub struct Component {
+    /// Its only extension, as templates name it.
     pub name: &'static str,
+    /// The component, as a file `plugin.wasm` would hold it.
     pub bytes: &'static [u8],
 }
 
@@ -14,4 +17,14 @@ pub fn components() -> &'static [Component] {
         Component { name: "file", bytes: include_bytes!(env!("FORNAX_PLUGIN_FILE")) },
         Component { name: "manifest", bytes: include_bytes!(env!("FORNAX_PLUGIN_MANIFEST")) },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_are_components() {
+        for component in super::components() {
+            assert_eq!(component.bytes[..8], [0, b'a', b's', b'm', 0x0d, 0, 1, 0], "{}", component.name);
+        }
+    }
 }

@@ -1,102 +1,125 @@
-//! The manifest as text: order of keys, indentation and all.
+//! The manifest as text, byte for byte as Packer writes it: order of keys, indentation, escapes, no final line end.
 
-use fornax_plugin_sdk::prelude::{Value, json};
+use std::collections::BTreeMap;
+use std::io;
 
-use crate::Config;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use serde_json::{Map, Value, json};
 
-/// The file without the option `output`.
-pub const DEFAULT_OUTPUT: &str = "packer-manifest.json";
-
-/// The entry of one artifact.
-#[allow(clippy::too_many_arguments)] // one argument a key of the entry, used once
-pub fn entry(
-    config: &Config,
-    name: &str,
-    builder_type: &str,
-    time: u64,
-    files: &[(String, u64)],
-    id: &str,
-    run_id: &str,
-    simulated: bool,
-) -> Value {
-    let mut entry = json!({ "name": name, "builder_type": builder_type });
-    if !config.strip_time {
-        entry["build_time"] = json!(time);
-    }
-    let shown = |name: &str| {
-        if config.strip_path { name.rsplit('/').next().unwrap_or(name).to_owned() } else { name.to_owned() }
-    };
-    entry["files"] = match files {
-        [] => Value::Null,
-        files => files.iter().map(|(name, size)| json!({ "name": shown(name), "size": size })).collect(),
-    };
-    entry["artifact_id"] = json!(id);
-    entry["packer_run_uuid"] = json!(run_id);
-    // Go writes maps in the order of their keys.
-    entry["custom_data"] = match &config.custom_data {
-        Some(data) if !data.is_empty() => {
-            let mut pairs: Vec<_> = data.iter().collect();
-            pairs.sort_by_key(|(key, _)| (*key).clone());
-            Value::Object(pairs.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect())
-        }
-        _ => Value::Null,
-    };
-    if simulated {
-        entry["simulated"] = json!(true);
-    }
-    entry
+/// A file of the artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct File {
+    pub name: String,
+    pub size: u64,
 }
 
-/// The whole file with one more entry. With `force`, entries of other runs are dropped.
-pub fn append(existing: Option<&str>, entry: Value, run_id: &str, force: bool) -> Result<String, String> {
-    let mut builds = Vec::new();
-    if let Some(text) = existing.filter(|t| !t.trim().is_empty()) {
-        let old: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-        let list = old["builds"].as_array().ok_or("it has no list \"builds\"")?;
-        if !(force && old["last_run_uuid"] != run_id) {
-            builds.clone_from(list);
-        }
+impl File {
+    /// A file under its name, or under the last part of it.
+    pub fn new(name: &str, size: u64, strip_path: bool) -> Self {
+        let shown = if strip_path { name.rsplit('/').next().unwrap_or(name) } else { name };
+        File { name: shown.to_owned(), size }
     }
-    builds.push(entry);
-    serde_json::to_string_pretty(&json!({ "builds": builds, "last_run_uuid": run_id }))
-        .map_err(|e| e.to_string())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What the manifest says about one artifact, in the order in which it is written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    pub name: String,
+    pub builder_type: String,
+    /// Seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_time: Option<u64>,
+    /// `null` in place of an empty list.
+    pub files: Option<Vec<File>>,
+    pub artifact_id: String,
+    pub packer_run_uuid: String,
+    /// `null` in place of an empty map.
+    pub custom_data: Option<BTreeMap<String, String>>,
+    /// Only there, and true, where no real cloud was behind the build.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+}
 
-    #[test]
-    fn the_bytes_are_packers() {
-        let one = entry(
-            &Config::default(),
-            "img",
-            "azure-arm",
-            1_795_489_907,
-            &[],
-            "/subscriptions/x",
-            "run-1",
-            false,
-        );
-        let text = append(None, one, "run-1", false).expect("a text");
-        let expected = "{\n  \"builds\": [\n    {\n      \"name\": \"img\",\n      \"builder_type\": \"azure-arm\",\n      \"build_time\": 1795489907,\n      \"files\": null,\n      \"artifact_id\": \"/subscriptions/x\",\n      \"packer_run_uuid\": \"run-1\",\n      \"custom_data\": null\n    }\n  ],\n  \"last_run_uuid\": \"run-1\"\n}";
-        assert_eq!(text, expected);
+/// The whole file with one more entry. With `force`, the entries of other runs are dropped. Entries that are there are
+/// kept as they are, keys that this version does not know included. The error says why the file is no manifest.
+pub fn append(existing: &str, entry: &Entry, force: bool) -> Result<String, String> {
+    let run = &entry.packer_run_uuid;
+    let mut builds = if existing.trim().is_empty() {
+        Vec::new()
+    } else {
+        let mut old: Map<String, Value> =
+            serde_json::from_str(existing).map_err(|error| error.to_string())?;
+        let other_run = old.get("last_run_uuid").and_then(Value::as_str) != Some(run);
+        match old.remove("builds") {
+            Some(Value::Array(_)) if force && other_run => Vec::new(),
+            Some(Value::Array(builds)) => builds,
+            Some(Value::Null) => Vec::new(),
+            _ => return Err("it has no list `builds`".into()),
+        }
+    };
+    builds.push(serde_json::to_value(entry).map_err(|error| error.to_string())?);
+    write(&json!({ "builds": builds, "last_run_uuid": run })).map_err(|error| error.to_string())
+}
+
+fn write(value: &Value) -> io::Result<String> {
+    let mut text = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut text, Escaping(PrettyFormatter::new())))?;
+    String::from_utf8(text).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// The indentation of serde_json with the escapes of Go, which makes JSON safe to stand in HTML.
+struct Escaping(PrettyFormatter<'static>);
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut from = 0;
+        for (at, c) in fragment.char_indices() {
+            if matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') {
+                write!(writer, "{}\\u{:04x}", &fragment[from..at], u32::from(c))?;
+                from = at + c.len_utf8();
+            }
+        }
+        writer.write_all(&fragment.as_bytes()[from..])
     }
 
-    #[test]
-    fn entries_are_appended_and_force_drops_older_runs() {
-        let config = Config { strip_path: true, strip_time: true, ..Config::default() };
-        let make = || entry(&config, "img", "file", 1, &[("a/b.txt".into(), 3)], "File", "run-1", true);
-        let first = append(None, make(), "run-1", false).expect("a text");
-        assert!(
-            first.contains("\"name\": \"b.txt\"")
-                && !first.contains("build_time")
-                && first.contains("\"simulated\": true")
-        );
-        let count = |text: &str| text.matches("artifact_id").count();
-        assert_eq!(count(&append(Some(&first), make(), "run-2", false).expect("a text")), 2);
-        assert_eq!(count(&append(Some(&first), make(), "run-2", true).expect("a text")), 1);
-        assert_eq!(count(&append(Some(&first), make(), "run-1", true).expect("a text")), 2);
-        assert!(append(Some("no json"), make(), "run-1", false).is_err());
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
     }
 }
