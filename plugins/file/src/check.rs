@@ -48,6 +48,8 @@ pub fn check(check: &mut Check, look: &Look) {
             "Use `source` for the path on the machine.",
         );
     }
+    #[allow(clippy::collapsible_if)]
+    // the outer question is about the direction, the inner one about the option
     if !download && let Some(destination) = check.text("/destination").map(str::to_owned) {
         if content && destination.ends_with('/') {
             let to = content_target(&destination);

@@ -73,25 +73,6 @@ async fn started(machine: &dyn Communicator, seconds: &str, pty: bool) -> Box<dy
 }
 
 #[tokio::test]
-async fn killed_and_dropped_commands_do_not_live_on() {
-    let Some((_server, machine)) = connected("kill", "").await else { return };
-    for (pty, seconds) in [(false, "61.07"), (true, "61.08")] {
-        let mut running = started(machine.as_ref(), seconds, pty).await;
-        running.kill().await;
-        until("it is gone", || !process_lives(&format!("sleep\0{seconds}"))).await;
-        match running.next().await {
-            Some(CommandEvent::Exited(status)) => {
-                assert!(!status.disconnected && status.code != Some(0), "{status:?}")
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    drop(started(machine.as_ref(), "61.09", false).await);
-    until("it is gone", || !process_lives("sleep\x0061.09")).await;
-    assert_eq!(run(machine.as_ref(), "echo alive").await.out, "alive\n");
-}
-
-#[tokio::test]
 async fn one_session_at_a_time_is_enough() {
     let Some((_server, machine)) = connected("MaxSessions 1", "MaxSessions 1").await else { return };
     for i in 0..30 {

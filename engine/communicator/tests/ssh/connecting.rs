@@ -138,22 +138,25 @@ async fn through_a_bastion_with_a_host_key_of_its_own() {
     assert!(events.mention("the bastion cannot reach"));
 }
 
-/// A proxy that takes one connection without a login.
+/// A proxy without a login.
 async fn proxy() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        let (mut client, _) = listener.accept().await.unwrap();
-        let mut hello = [0; 3];
-        client.read_exact(&mut hello).await.unwrap();
-        client.write_all(&[5, 0]).await.unwrap();
-        let mut request = [0; 10];
-        client.read_exact(&mut request).await.unwrap();
-        assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
-        let port = u16::from_be_bytes([request[8], request[9]]);
-        let mut target = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 3];
+            client.read_exact(&mut hello).await.unwrap();
+            client.write_all(&[5, 0]).await.unwrap();
+            let mut request = [0; 10];
+            client.read_exact(&mut request).await.unwrap();
+            assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
+            let port = u16::from_be_bytes([request[8], request[9]]);
+            // The server may not listen yet; then the next attempt comes through.
+            let Ok(mut target) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { continue };
+            client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+        }
     });
     port
 }
