@@ -73,6 +73,25 @@ async fn started(machine: &dyn Communicator, seconds: &str, pty: bool) -> Box<dy
 }
 
 #[tokio::test]
+async fn killed_and_dropped_commands_do_not_live_on() {
+    let Some((_server, machine)) = connected("kill", "").await else { return };
+    for (pty, seconds) in [(false, "61.07"), (true, "61.08")] {
+        let mut running = started(machine.as_ref(), seconds, pty).await;
+        running.kill().await;
+        until("it is gone", || !process_lives(&format!("sleep\0{seconds}"))).await;
+        match running.next().await {
+            Some(CommandEvent::Exited(status)) => {
+                assert!(!status.disconnected && status.code != Some(0), "{status:?}")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(started(machine.as_ref(), "61.09", false).await);
+    until("it is gone", || !process_lives("sleep\x0061.09")).await;
+    assert_eq!(run(machine.as_ref(), "echo alive").await.out, "alive\n");
+}
+
+#[tokio::test]
 async fn one_session_at_a_time_is_enough() {
     let Some((_server, machine)) = connected("MaxSessions 1", "MaxSessions 1").await else { return };
     for i in 0..30 {
@@ -120,10 +139,13 @@ async fn a_reader_that_sleeps_holds_up_nobody_else() {
 
 #[tokio::test]
 async fn alone_a_reader_that_sleeps_loses_nothing() {
-    let Some((_server, machine)) = connected("slow and alone", "").await else { return };
-    let mut slow = machine.start(command("head -c 60000000 /dev/zero")).await.unwrap();
+    let Some((server, machine)) = connected("slow and alone", "").await else { return };
+    // More than is buffered here, so that the rest has to wait.
+    let line =
+        format!("head -c 17000000 /dev/zero; echo >{}; head -c 43000000 /dev/zero", server.text("taken"));
+    let mut slow = machine.start(command(&line)).await.unwrap();
     let mut bytes = 0;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until("the buffer is full", || server.path("taken").exists()).await;
     while let Some(event) = slow.next().await {
         if let CommandEvent::Stdout(data) = event {
             bytes += data.len();

@@ -138,7 +138,7 @@ async fn through_a_bastion_with_a_host_key_of_its_own() {
     assert!(events.mention("the bastion cannot reach"));
 }
 
-/// A proxy without a login.
+/// A proxy that takes connections without a login.
 async fn proxy() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -152,10 +152,13 @@ async fn proxy() -> u16 {
             client.read_exact(&mut request).await.unwrap();
             assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
             let port = u16::from_be_bytes([request[8], request[9]]);
-            // The server may not listen yet; then the next attempt comes through.
-            let Ok(mut target) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { continue };
+            let Ok(mut target) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else {
+                // The server has not begun to listen.
+                client.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                continue;
+            };
             client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut target).await });
         }
     });
     port
@@ -266,14 +269,10 @@ async fn a_restarted_machine_is_found_again_and_another_host_key_is_refused() {
     let options = ReconnectOptions {
         expect_disconnect: true,
         timeout: Duration::from_secs(20),
-        probe: Some(format!("test -e {}", server.text("ready"))),
+        probe: Some(format!("echo >>{0}; test $(wc -l <{0}) -ge 3", server.text("probes"))),
     };
     server.launch();
-    let (reconnected, ()) = tokio::join!(machine.reconnect(&options), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        std::fs::write(server.path("ready"), "").unwrap();
-    });
-    reconnected.unwrap();
+    machine.reconnect(&options).await.unwrap();
     assert_eq!(run(machine.as_ref(), "echo again").await.out, "again\n");
 
     run(machine.as_ref(), "kill -9 $PPID").await;
