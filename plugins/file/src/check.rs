@@ -48,16 +48,15 @@ pub fn check(check: &mut Check, look: &Look) {
             "Use `source` for the path on the machine.",
         );
     }
-    if !download && let Some(destination) = check.text("/destination").map(str::to_owned) {
-        if content && destination.ends_with('/') {
-            let to = content_target(&destination);
-            check.warning(
-                "/destination",
-                "file/content-without-name",
-                format!("The destination names a folder: the content is written to {to}"),
-                "Append the name of the file.",
-            );
-        }
+    let destination = check.text("/destination").unwrap_or_default();
+    if content && !download && destination.ends_with('/') {
+        let to = content_target(destination);
+        check.warning(
+            "/destination",
+            "file/content-without-name",
+            format!("The destination names a folder: the content is written to {to}"),
+            "Append the name of the file.",
+        );
     }
     if !download && check.get("/generated") != Some(&Value::Bool(true)) && !check.is_unknown("/direction") {
         existing(check, look);

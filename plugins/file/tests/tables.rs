@@ -1,5 +1,7 @@
 //! The case table of the corpus for the provisioner `file`. It lies beside the workspace; without it the test says so.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::path::Path;
 
 use fornax_plugin_file::check::check;

@@ -1,6 +1,8 @@
 //! The case table of the corpus for the post-processor `manifest`, and the exact bytes of the file. The table lies beside
 //! the workspace; without it the test says so.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

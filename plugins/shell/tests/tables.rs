@@ -1,6 +1,8 @@
 //! The case tables of the corpus for the provisioner `shell`: quoting of variables, accepted and refused
 //! configurations. They lie beside the workspace; without them the test says so.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
