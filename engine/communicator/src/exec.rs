@@ -12,13 +12,30 @@ use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, Sig};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::input::{Input, Progress};
 use crate::kill;
 use crate::output::{From, Output, Overflow};
 use crate::session::{Session, Slot};
 
-pub(crate) type Writer = ChannelWriteHalf<Msg>;
+/// The sending half of a channel. When we close a channel, russh delivers nothing more on it, not even the other side's
+/// close; so whoever reads has to know that we did.
+pub(crate) struct Writer {
+    half: ChannelWriteHalf<Msg>,
+    closed: CancellationToken,
+}
+
+impl Writer {
+    pub async fn signal(&self, signal: Sig) {
+        let _ = self.half.signal(signal).await;
+    }
+
+    pub async fn close(&self) {
+        let _ = self.half.close().await;
+        self.closed.cancel();
+    }
+}
 
 /// A background process may hold the output open for ever; after the exit status we listen so long into silence.
 const LINGER: Duration = Duration::from_secs(5);
@@ -82,26 +99,29 @@ impl Exec {
     pub async fn start(session: &Arc<Session>, request: Request) -> Result<Self, CommunicatorError> {
         let (channel, slot) = session.channel().await?;
         let (reader, writer) = channel.split();
-        let writer = Arc::new(writer);
+        let writer = Arc::new(Writer { half: writer, closed: CancellationToken::new() });
         let lost = |_| session.lost();
         if request.pty {
             // Echo is off, as in Packer: what we send would come back in the output.
             let modes = [(Pty::ECHO, 0), (Pty::TTY_OP_ISPEED, 14_400), (Pty::TTY_OP_OSPEED, 14_400)];
-            writer.request_pty(false, "xterm", 80, 40, 0, 0, &modes).await.map_err(lost)?;
+            writer.half.request_pty(false, "xterm", 80, 40, 0, 0, &modes).await.map_err(lost)?;
         }
-        writer.exec(true, request.line.expose()).await.map_err(lost)?;
+        writer.half.exec(true, request.line.expose()).await.map_err(lost)?;
+        let output = Arc::new(Output::new(request.overflow));
         let feeder = match request.input {
             Input::Bytes(bytes) if bytes.is_empty() => {
-                writer.eof().await.map_err(lost)?;
+                writer.half.eof().await.map_err(lost)?;
                 None
             }
-            input => Some(tokio::spawn(feed(writer.clone(), input, request.progress)).abort_handle()),
+            input => {
+                let feeding = feed(writer.clone(), output.clone(), input, request.progress);
+                Some(tokio::spawn(feeding).abort_handle())
+            }
         };
         let counted = matches!(request.on_drop, OnDrop::Kill { .. }).then(|| {
             session.commands.fetch_add(1, Ordering::Relaxed);
             Counted(session.clone())
         });
-        let output = Arc::new(Output::new(request.overflow));
         let channels = session.open_channels();
         tokio::spawn(drain(reader, writer.clone(), output.clone(), channels, feeder.clone(), slot, counted));
         Ok(Self {
@@ -119,21 +139,8 @@ impl Exec {
     /// The next piece; none after the exit status.
     pub async fn next(&mut self) -> Option<CommandEvent> {
         let event = self.output.next().await;
-        match event {
-            // The channel was closed by us, so the machine does not say how it ended.
-            Some(CommandEvent::Exited(status))
-                if self.killed && status.disconnected && !self.session.is_gone() =>
-            {
-                self.ended = true;
-                let signal = Some("KILL".to_owned());
-                Some(CommandEvent::Exited(ExitStatus { signal, ..ExitStatus::default() }))
-            }
-            Some(CommandEvent::Exited(_)) | None => {
-                self.ended = true;
-                event
-            }
-            event => event,
-        }
+        self.ended = matches!(event, Some(CommandEvent::Exited(_)) | None);
+        event
     }
 
     /// Runs to the end. Stdout beyond `limit` bytes is an error, as a command of ours never says so much.
@@ -203,7 +210,7 @@ impl Drop for Exec {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             match on_drop {
-                OnDrop::Close => drop(writer.close().await),
+                OnDrop::Close => writer.close().await,
                 OnDrop::Kill { remove } => {
                     kill::stop(&session, &writer, &output, pty, remove.as_deref()).await
                 }
@@ -235,21 +242,30 @@ impl Running for Exec {
     }
 }
 
-async fn feed(writer: Arc<Writer>, input: Input, progress: Option<Arc<Mutex<Progress>>>) {
+async fn feed(
+    writer: Arc<Writer>,
+    output: Arc<Output>,
+    input: Input,
+    progress: Option<Arc<Mutex<Progress>>>,
+) {
     match input {
         Input::Bytes(bytes) => {
-            if writer.data_bytes(bytes).await.is_err() {
+            if writer.half.data_bytes(bytes).await.is_err() {
                 return;
             }
         }
         Input::Blocks(mut blocks) => {
             while let Some(block) = blocks.recv().await {
-                let Ok(block) = block else {
-                    let _ = writer.close().await;
-                    return;
+                let block = match block {
+                    Ok(block) => block,
+                    Err(error) => {
+                        output.note(format!("what was to be sent can't be read: {error}\n"));
+                        writer.close().await;
+                        return;
+                    }
                 };
                 let count = block.len();
-                if writer.data_bytes(block).await.is_err() {
+                if writer.half.data_bytes(block).await.is_err() {
                     return;
                 }
                 if let Some(progress) = &progress {
@@ -258,7 +274,7 @@ async fn feed(writer: Arc<Writer>, input: Input, progress: Option<Arc<Mutex<Prog
             }
         }
     }
-    let _ = writer.eof().await;
+    let _ = writer.half.eof().await;
 }
 
 /// Takes everything off the channel as it comes. The slot is held until the channel is closed.
@@ -274,16 +290,14 @@ async fn drain(
     let mut status = ExitStatus::default();
     loop {
         let ended = status.code.is_some() || status.signal.is_some();
-        let message = if ended {
-            match tokio::time::timeout(LINGER, reader.wait()).await {
-                Ok(message) => message,
-                Err(_) => {
-                    let _ = writer.close().await;
-                    break;
-                }
+        let message = tokio::select! {
+            biased;
+            message = reader.wait() => message,
+            () = writer.closed.cancelled() => break,
+            () = tokio::time::sleep(LINGER), if ended => {
+                writer.close().await;
+                break;
             }
-        } else {
-            reader.wait().await
         };
         match message {
             Some(ChannelMsg::Data { data }) => output.push(From::Stdout, data, &mut channels).await,
@@ -296,7 +310,8 @@ async fn drain(
                 let note = "the machine refused to start a command or to give it a terminal\n";
                 output.push(From::Stderr, note.into(), &mut channels).await;
                 status.code = Some(NOT_STARTED);
-                let _ = writer.close().await;
+                writer.close().await;
+                break;
             }
             Some(ChannelMsg::Close) | None => break,
             Some(_) => {}
@@ -305,7 +320,13 @@ async fn drain(
     if let Some(feeder) = feeder {
         feeder.abort();
     }
-    status.disconnected = status.code.is_none() && status.signal.is_none();
+    if status.code.is_none() && status.signal.is_none() {
+        if writer.closed.is_cancelled() {
+            status.signal = Some("KILL".into());
+        } else {
+            status.disconnected = true;
+        }
+    }
     drop(counted);
     drop(slot);
     output.end(status);

@@ -72,9 +72,9 @@ pub(crate) async fn stop(
     let stopping = async {
         if pty {
             // Hanging up ends what has this terminal.
-            let _ = writer.close().await;
+            writer.close().await;
         } else {
-            let _ = writer.signal(Sig::TERM).await;
+            writer.signal(Sig::TERM).await;
         }
         let alone = session.commands.load(Ordering::Relaxed) <= 1;
         let mut script = String::from("exec 2>/dev/null\n");
@@ -88,7 +88,7 @@ pub(crate) async fn stop(
             let _ = exec::run(session, shell::posix(&script)).await;
         }
         if !pty {
-            let _ = writer.signal(Sig::KILL).await;
+            writer.signal(Sig::KILL).await;
         }
     };
     let _ = tokio::time::timeout(LIMIT, stopping).await;

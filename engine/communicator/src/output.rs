@@ -93,6 +93,17 @@ impl Output {
         }
     }
 
+    /// A line of our own about the command.
+    pub fn note(&self, text: String) {
+        let mut state = self.state();
+        if !state.discard {
+            state.size += text.len() + OVERHEAD;
+            state.queue.push_back((From::Stderr, text.into()));
+        }
+        drop(state);
+        self.readable.notify_one();
+    }
+
     fn note_loss(&self, state: &mut State) {
         if state.lost > 0 {
             let note = format!(

@@ -40,7 +40,9 @@ async fn input_arrives_and_a_command_that_ends_early_does_not_wait_for_it() {
 #[tokio::test]
 async fn a_terminal_is_given_where_it_is_asked_for() {
     let Some((_server, machine)) = connected("pty", "").await else { return };
-    let said = collect(machine.start(Command { pty: true, ..command("tty; echo err >&2; exit 2") }).await.unwrap()).await;
+    let said =
+        collect(machine.start(Command { pty: true, ..command("tty; echo err >&2; exit 2") }).await.unwrap())
+            .await;
     assert!(said.out.starts_with("/dev/pts/") && said.out.ends_with("err\r\n"), "{:?}", said.out);
     assert_eq!((said.err.as_str(), said.status.code), ("", Some(2)));
     assert_eq!(run(machine.as_ref(), "tty").await.out.trim(), "not a tty");
@@ -78,7 +80,9 @@ async fn killed_and_dropped_commands_do_not_live_on() {
         running.kill().await;
         until("it is gone", || !process_lives(&format!("sleep\0{seconds}"))).await;
         match running.next().await {
-            Some(CommandEvent::Exited(status)) => assert!(!status.disconnected && status.code != Some(0), "{status:?}"),
+            Some(CommandEvent::Exited(status)) => {
+                assert!(!status.disconnected && status.code != Some(0), "{status:?}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -135,10 +139,13 @@ async fn a_reader_that_sleeps_holds_up_nobody_else() {
 
 #[tokio::test]
 async fn alone_a_reader_that_sleeps_loses_nothing() {
-    let Some((_server, machine)) = connected("slow and alone", "").await else { return };
-    let mut slow = machine.start(command("head -c 60000000 /dev/zero")).await.unwrap();
+    let Some((server, machine)) = connected("slow and alone", "").await else { return };
+    // More than is buffered here, so that the rest has to wait.
+    let line =
+        format!("head -c 17000000 /dev/zero; echo >{}; head -c 43000000 /dev/zero", server.text("taken"));
+    let mut slow = machine.start(command(&line)).await.unwrap();
     let mut bytes = 0;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until("the buffer is full", || server.path("taken").exists()).await;
     while let Some(event) = slow.next().await {
         if let CommandEvent::Stdout(data) = event {
             bytes += data.len();
@@ -150,7 +157,8 @@ async fn alone_a_reader_that_sleeps_loses_nothing() {
 #[tokio::test]
 async fn a_frozen_server_ends_the_connection() {
     let interval = Some(Duration::from_millis(200));
-    let Some((_server, machine)) = connected_with("frozen", "", |o| o.keep_alive_interval = interval).await else {
+    let Some((_server, machine)) = connected_with("frozen", "", |o| o.keep_alive_interval = interval).await
+    else {
         return;
     };
     let server = run(machine.as_ref(), "echo $PPID").await.out.trim().to_owned();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use fornax_core::communicator::{
-    BastionOptions, CommunicatorError, ConnectError, Connector, KeyKind, ProxyOptions, ReconnectOptions, SshOptions,
-    WhyWaiting,
+    BastionOptions, CommunicatorError, ConnectError, Connector, KeyKind, ProxyOptions, ReconnectOptions,
+    SshOptions, WhyWaiting,
 };
 use fornax_core::event::BuildEvents;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -91,7 +91,8 @@ async fn an_agents_key_logs_in() {
     ssh_keygen(&["-t", "rsa", "-N", "", "-f", &server.text("k")]);
     std::fs::copy(server.path("k.pub"), server.path("authorized")).unwrap();
     let socket = server.text("agent");
-    let mut agent = Process::new("ssh-agent").args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn().unwrap();
+    let mut agent =
+        Process::new("ssh-agent").args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn().unwrap();
     until("the agent listens", || server.path("agent").exists()).await;
     let added = Process::new("ssh-add").arg(server.path("k")).env("SSH_AUTH_SOCK", &socket).output().unwrap();
     assert!(added.status.success(), "{added:?}");
@@ -129,29 +130,36 @@ async fn through_a_bastion_with_a_host_key_of_its_own() {
     machine.close().await;
     drop(server);
     let events = Arc::new(Waits::default());
-    let mut request = request(free_port(), SshOptions { timeout: Duration::from_millis(700), ..options }, Some(key));
+    let mut request =
+        request(free_port(), SshOptions { timeout: Duration::from_millis(700), ..options }, Some(key));
     request.events = BuildEvents::new(events.clone(), "test");
     let error = connector().connect(request).await.err().unwrap();
     assert!(error.to_string().contains("the bastion cannot reach the machine"), "{error}");
     assert!(events.mention("the bastion cannot reach"));
 }
 
-/// A proxy that takes one connection without a login.
+/// A proxy that takes connections without a login.
 async fn proxy() -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        let (mut client, _) = listener.accept().await.unwrap();
-        let mut hello = [0; 3];
-        client.read_exact(&mut hello).await.unwrap();
-        client.write_all(&[5, 0]).await.unwrap();
-        let mut request = [0; 10];
-        client.read_exact(&mut request).await.unwrap();
-        assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
-        let port = u16::from_be_bytes([request[8], request[9]]);
-        let mut target = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
-        let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 3];
+            client.read_exact(&mut hello).await.unwrap();
+            client.write_all(&[5, 0]).await.unwrap();
+            let mut request = [0; 10];
+            client.read_exact(&mut request).await.unwrap();
+            assert_eq!(request[..8], [5, 1, 0, 1, 127, 0, 0, 1]);
+            let port = u16::from_be_bytes([request[8], request[9]]);
+            let Ok(mut target) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else {
+                // The server has not begun to listen.
+                client.write_all(&[5, 5, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                continue;
+            };
+            client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut target).await });
+        }
     });
     port
 }
@@ -160,7 +168,8 @@ async fn proxy() -> u16 {
 async fn through_a_socks_proxy() {
     let key = key();
     let Some(server) = Server::start("proxy", &key.public_openssh, "") else { return };
-    let proxy = ProxyOptions { host: "127.0.0.1".into(), port: proxy().await, username: None, password: None };
+    let proxy =
+        ProxyOptions { host: "127.0.0.1".into(), port: proxy().await, username: None, password: None };
     let options = SshOptions { proxy: Some(proxy), ..server.options() };
     let machine = connector().connect(server.request(options, Some(key))).await.unwrap();
     assert_eq!(run(machine.as_ref(), "echo via").await.out, "via\n");
@@ -197,7 +206,8 @@ async fn the_builder_is_asked_why_and_the_end_says_it() {
             Err(std::io::ErrorKind::HostUnreachable.into())
         }
     }
-    let mut request = request(22, SshOptions { timeout: Duration::from_secs(4), ..options("u") }, Some(key()));
+    let mut request =
+        request(22, SshOptions { timeout: Duration::from_secs(4), ..options("u") }, Some(key()));
     request.why_waiting = Some(Arc::new(Starting));
     let connector = fornax_communicator::SshConnector::new(Arc::new(Nobody));
     let error = connector.connect(request).await.err().unwrap().to_string();
@@ -236,7 +246,10 @@ async fn a_server_with_other_algorithms_is_refused_at_once() {
     let Some(server) = Server::start("algorithms", &key.public_openssh, "Ciphers aes256-cbc") else { return };
     let started = Instant::now();
     let error = connector().connect(server.request(server.options(), Some(key.clone()))).await.err().unwrap();
-    assert!(matches!(error, ConnectError::Refused { .. }) && error.to_string().contains("aes256-cbc"), "{error}");
+    assert!(
+        matches!(error, ConnectError::Refused { .. }) && error.to_string().contains("aes256-cbc"),
+        "{error}"
+    );
     assert!(started.elapsed() < Duration::from_secs(10));
     let options = SshOptions {
         ciphers: vec!["aes256-cbc".into()],
@@ -256,14 +269,10 @@ async fn a_restarted_machine_is_found_again_and_another_host_key_is_refused() {
     let options = ReconnectOptions {
         expect_disconnect: true,
         timeout: Duration::from_secs(20),
-        probe: Some(format!("test -e {}", server.text("ready"))),
+        probe: Some(format!("echo >>{0}; test $(wc -l <{0}) -ge 3", server.text("probes"))),
     };
     server.launch();
-    let (reconnected, ()) = tokio::join!(machine.reconnect(&options), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        std::fs::write(server.path("ready"), "").unwrap();
-    });
-    reconnected.unwrap();
+    machine.reconnect(&options).await.unwrap();
     assert_eq!(run(machine.as_ref(), "echo again").await.out, "again\n");
 
     run(machine.as_ref(), "kill -9 $PPID").await;

@@ -81,7 +81,12 @@ impl server::Handler for Fake {
         Ok(())
     }
 
-    async fn exec_request(&mut self, id: ChannelId, line: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        line: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         match self.0.fault {
             Fault::RefuseCommands => return session.channel_failure(id),
             Fault::CloseWithoutStatus => session.channel_success(id)?,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use fornax_communicator::{SshConnector, TcpDialer};
 use fornax_core::communicator::options::SshDefaults;
 use fornax_core::communicator::{
-    Command, CommandEvent, Communicator, ConnectRequest, Connector, ExitStatus, KeyKind, KeyPair, Running, SshOptions,
+    Command, CommandEvent, Communicator, ConnectRequest, Connector, ExitStatus, KeyKind, KeyPair, Running,
+    SshOptions,
 };
 use fornax_core::event::{BuildEvents, Event, EventSink};
 use fornax_core::{Diagnostics, Node, Secret, SourceFile, Span, Value};
@@ -56,7 +57,10 @@ pub fn me() -> String {
 }
 
 pub fn ssh_keygen(arguments: &[&str]) {
-    assert!(Process::new("ssh-keygen").arg("-q").args(arguments).status().unwrap().success(), "{arguments:?}");
+    assert!(
+        Process::new("ssh-keygen").arg("-q").args(arguments).status().unwrap().success(),
+        "{arguments:?}"
+    );
 }
 
 impl Server {

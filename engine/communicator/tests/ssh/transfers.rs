@@ -59,9 +59,13 @@ async fn problems(server: &Server, machine: &dyn Communicator) {
     let is_missing = |error: &CommunicatorError| matches!(error, CommunicatorError::NotFound { .. });
     let error = machine.upload(UploadSource::File(local.clone()), &gone, &AS_IS, None).await.unwrap_err();
     assert!(is_missing(&error), "{error}");
-    let error = machine.upload(UploadSource::File(server.path("gone")), "/tmp/x", &AS_IS, None).await.unwrap_err();
+    let error =
+        machine.upload(UploadSource::File(server.path("gone")), "/tmp/x", &AS_IS, None).await.unwrap_err();
     assert!(is_missing(&error), "{error}");
-    let error = machine.upload(UploadSource::Directory(server.path("gone")), "/tmp/x", &AS_IS, None).await.unwrap_err();
+    let error = machine
+        .upload(UploadSource::Directory(server.path("gone")), "/tmp/x", &AS_IS, None)
+        .await
+        .unwrap_err();
     assert!(is_missing(&error), "{error}");
     let error = machine.download(&gone, &server.path("here"), None).await.unwrap_err();
     assert!(is_missing(&error), "{error}");
@@ -74,7 +78,10 @@ async fn problems(server: &Server, machine: &dyn Communicator) {
     let error = machine.upload(UploadSource::Directory(local), &folder, &AS_IS, None).await.unwrap_err();
     assert!(matches!(error, CommunicatorError::Transfer { .. }), "{error}");
     let parts = std::fs::read_dir(server.dir.path()).unwrap().flatten();
-    assert!(parts.into_iter().all(|e| !e.file_name().to_string_lossy().ends_with(".part")), "nothing half remains");
+    assert!(
+        parts.into_iter().all(|e| !e.file_name().to_string_lossy().ends_with(".part")),
+        "nothing half remains"
+    );
 }
 
 fn make_folder(root: &Path) {
@@ -100,7 +107,8 @@ async fn folders(server: &Server, machine: &dyn Communicator) {
     std::fs::write(target.join("old"), "stays").unwrap();
     let (progress, calls) = seen();
     let to = target.display().to_string();
-    let up = machine.upload(UploadSource::Directory(root.clone()), &to, &AS_IS, Some(progress)).await.unwrap();
+    let up =
+        machine.upload(UploadSource::Directory(root.clone()), &to, &AS_IS, Some(progress)).await.unwrap();
     assert_eq!(up.files, 1005);
     assert!(calls.lock().unwrap().last().unwrap().0 >= 1_400_000);
     let returned = server.path("returned");
@@ -130,7 +138,8 @@ async fn through_a_shell() {
 
 #[tokio::test]
 async fn over_sftp_where_the_options_ask_for_it() {
-    let sftp = |options: &mut fornax_core::communicator::SshOptions| options.transfer_method = TransferMethod::Sftp;
+    let sftp =
+        |options: &mut fornax_core::communicator::SshOptions| options.transfer_method = TransferMethod::Sftp;
     let Some((server, machine)) = connected_with("sftp transfers", "", sftp).await else { return };
     files(&server, machine.as_ref()).await;
     problems(&server, machine.as_ref()).await;
@@ -163,7 +172,8 @@ async fn a_full_disk_leaves_nothing_that_looks_complete() {
     let to = server.text("target");
     // A limit on the size of files stands for the full disk.
     let session = run(machine.as_ref(), "echo $PPID").await.out;
-    let limited = std::process::Command::new("prlimit").args(["--fsize=1000000", "--pid", session.trim()]).status();
+    let limited =
+        std::process::Command::new("prlimit").args(["--fsize=1000000", "--pid", session.trim()]).status();
     if !limited.is_ok_and(|s| s.success()) {
         eprintln!("SKIPPED: a full disk: prlimit is not there or not allowed");
         return;
