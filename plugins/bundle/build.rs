@@ -4,7 +4,7 @@
 //! the lock of the usual one.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
 const PLUGINS: [&str; 3] = ["shell", "file", "manifest"];
@@ -39,9 +39,13 @@ const SOURCES: [&str; 15] = [
     "plugins/manifest/Cargo.toml",
 ];
 
-fn main() {
-    if let Err(problem) = run() {
-        println!("cargo::error={problem}");
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("cargo::error={problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 

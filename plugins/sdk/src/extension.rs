@@ -149,7 +149,7 @@ impl Outcome {
 
     /// Values for later steps; a JSON object.
     #[must_use]
-    pub fn with_outputs(mut self, outputs: &serde_json::Map<String, Value>) -> Self {
+    pub fn with_outputs(mut self, outputs: &crate::Map) -> Self {
         self.outputs = serde_json::to_string(outputs).unwrap_or_else(|_| "{}".into());
         self
     }

@@ -29,6 +29,9 @@ pub use extension::{Description, PostProcessor, Provisioner};
 pub use file::{FileState, file_state, read_all, read_to_string, write_file};
 pub use remote::{Command, Machine};
 
+/// A JSON object that keeps the order of its keys.
+pub type Map = serde_json::Map<String, serde_json::Value>;
+
 /// The result of everything that can fail on the host.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -59,7 +62,7 @@ pub fn sleep(time: std::time::Duration) -> Result<()> {
     run::sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-#[doc(hidden)]
-pub mod reexport {
-    pub use serde_json;
-}
+/// The guide for authors: its code is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../PLUGINS.md")]
+mod guide {}

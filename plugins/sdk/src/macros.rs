@@ -129,6 +129,12 @@ macro_rules! __process {
 #[macro_export]
 macro_rules! __export_interface {
     ($guest:ident, $interface:ident, $export:ident) => {
+        // Without the export the compiler would call everything unused in a native build.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            fn exported<T: $crate::bindings::exports::fornax::plugin::$interface::Guest>() {}
+            exported::<$guest>();
+        };
         // The names of the exports mean something to the linker of a component only; a native one refuses them.
         #[cfg(target_arch = "wasm32")]
         const _: () = {

@@ -23,6 +23,7 @@ mod layer;
 mod mounts;
 mod provenance;
 mod tool;
+mod uplink;
 mod wire;
 
 use std::collections::HashMap;
@@ -59,20 +60,14 @@ pub fn child_main_if_requested() -> Option<ExitCode> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// It shares the host's interfaces: package mirrors can be reached, and so can services on the host's loopback.
+    /// A network of its own with a way out where `pasta` is installed and works, otherwise the host's.
     #[default]
+    Auto,
+    /// It shares the host's interfaces: package mirrors can be reached, and so can services on the host's loopback; it
+    /// cannot listen on ports below 1024.
     Host,
     /// A loopback interface of its own and no route out.
     Isolated,
-}
-
-impl Network {
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Host => "the network is the host's",
-            Self::Isolated => "no network but its own loopback",
-        }
-    }
 }
 
 /// How jails are made.
@@ -297,10 +292,7 @@ pub async fn auto(
         Ok::<_, MachineError>(jail)
     };
     match attempt.await {
-        Ok(jail) => {
-            let network = jail.shared.network.describe();
-            Ok((jail, format!("machines are jails: a real user land; {SERVICES}, {network}")))
-        }
+        Ok(jail) => Ok((jail, format!("machines are jails: a real user land; {SERVICES}"))),
         Err(error) => {
             let line =
                 format!("machines record commands and execute none, because no jail can be made: {error}");

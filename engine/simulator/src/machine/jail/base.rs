@@ -236,7 +236,8 @@ fn examine(source: &BaseSource) -> Result<(String, String, Kind), MachineError> 
         BaseSource::Directory(path) => {
             let mut listing = Sha256::new();
             listing.update(path.display().to_string());
-            list(path, &mut listing).map_err(io_error(path))?;
+            let device = path.metadata().map_err(io_error(path))?.dev();
+            list(path, device, &mut listing).map_err(io_error(path))?;
             let key = format!("directory-{}", short(&listing.finalize()));
             Ok((key, format!("directory {}", path.display()), Kind::Directory(path.clone())))
         }
@@ -244,7 +245,7 @@ fn examine(source: &BaseSource) -> Result<(String, String, Kind), MachineError> 
 }
 
 /// Everything that changes when a file below a folder does. A folder that may not be read counts by its own times.
-fn list(folder: &Path, hash: &mut Sha256) -> io::Result<()> {
+fn list(folder: &Path, device: u64, hash: &mut Sha256) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
         entries => entries?,
@@ -255,8 +256,8 @@ fn list(folder: &Path, hash: &mut Sha256) -> io::Result<()> {
         let meta = entry.metadata()?;
         hash.update(entry.path().display().to_string());
         hash.update(format!("{} {} {} {}", meta.mode(), meta.len(), meta.ctime(), meta.ctime_nsec()));
-        if meta.is_dir() {
-            list(&entry.path(), hash)?;
+        if meta.is_dir() && meta.dev() == device {
+            list(&entry.path(), device, hash)?;
         }
     }
     Ok(())

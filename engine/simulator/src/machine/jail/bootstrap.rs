@@ -113,7 +113,8 @@ impl Recipe {
         let program = Self::check_tool()?.display().to_string();
         let is_root = matches!(helper.ids, IdMap::Shifted { .. });
         let mut arguments = vec![
-            if is_root { "--mode=root" } else { "--mode=unshare" }.to_owned(),
+            // For root, too: it then mounts in namespaces of its own.
+            "--mode=unshare".to_owned(),
             "--variant=minbase".to_owned(),
             "--format=tar".to_owned(),
             format!("--include={}", self.packages.join(",")),

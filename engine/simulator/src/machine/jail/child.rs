@@ -48,8 +48,8 @@ fn helper() -> io::Result<()> {
         Order::Tool { program, arguments, environment } => {
             tool::run(&program, &arguments, &environment, stream()?)?;
         }
-        Order::Boot { disk, isolated } => {
-            let own_network = if isolated { UnshareFlags::NEWNET } else { UnshareFlags::empty() };
+        Order::Boot { disk, own_network } => {
+            let own_network = if own_network { UnshareFlags::NEWNET } else { UnshareFlags::empty() };
             unshare(MACHINE | own_network)?;
             let disk = mounts::Opened::open(&disk)?;
             become_root()?;

@@ -89,10 +89,17 @@ fn remove_now(helper: &Helper, path: &Path) -> bool {
     std::thread::spawn(work).join().unwrap_or(false)
 }
 
-/// Removes a folder with files of users of the jail. One that is not there is no error.
+/// Removes a folder with files of users of the jail. One that is not there is no error; one with a mount below it is
+/// left alone, for what is mounted there is not ours.
 pub async fn remove(helper: &Helper, path: &Path) -> Result<(), MachineError> {
     if !path.exists() {
         return Ok(());
+    }
+    if let Some(mount) = mount_below(path)? {
+        return Err(MachineError::Failed(format!(
+            "{} is not removed, since something is mounted on {mount}; unmount it (umount {mount}) and try again",
+            path.display()
+        )));
     }
     if let IdMap::Delegated { .. } = helper.ids {
         helper.run(&Order::Empty { folder: path.to_owned() }, None, None, REMOVE).await?;
@@ -103,6 +110,19 @@ pub async fn remove(helper: &Helper, path: &Path) -> Result<(), MachineError> {
         .map_err(io::Error::other)
         .and_then(|result| result)
         .map_err(io_error(path))
+}
+
+/// A mount point in or below a folder.
+fn mount_below(folder: &Path) -> Result<Option<String>, MachineError> {
+    let folder = folder.canonicalize().map_err(io_error(folder))?;
+    let table = Path::new("/proc/self/mountinfo");
+    let text = fs::read_to_string(table).map_err(io_error(table))?;
+    Ok(find_mount(&text, &folder))
+}
+
+fn find_mount(mountinfo: &str, folder: &Path) -> Option<String> {
+    let point = |line: &str| line.split(' ').nth(4).map(|text| text.replace("\\040", " "));
+    mountinfo.lines().filter_map(point).find(|point| Path::new(point).starts_with(folder))
 }
 
 /// Makes a folder that belongs to the jail's root.
@@ -118,4 +138,24 @@ pub fn create_owned(path: &Path, ids: &IdMap) -> Result<(), MachineError> {
 pub fn io_error(path: &Path) -> impl Fn(io::Error) -> MachineError {
     let what = path.display().to_string();
     move |source| MachineError::Io { what: what.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_below_a_folder_are_found() {
+        let table = "27 1 254:0 / / rw - ext4 /dev/vda rw\n42 27 0:39 / /var/a\\040b/dev rw - tmpfs none rw\n\
+                     43 27 0:39 / /var/abc rw - tmpfs none rw\n";
+        let cases = [
+            ("/var/a b", Some("/var/a b/dev")),
+            ("/var/a", None),
+            ("/var/abc", Some("/var/abc")),
+            ("/srv", None),
+        ];
+        for (folder, expected) in cases {
+            assert_eq!(find_mount(table, Path::new(folder)).as_deref(), expected, "{folder}");
+        }
+    }
 }

@@ -21,8 +21,8 @@ pub fn set_up(setup: &Setup) -> io::Result<Vec<String>> {
     let mut notes = Vec::new();
     fs::create_dir_all("/run/sshd")?;
     fs::create_dir_all("/run/lock")?;
-    if !setup.isolated {
-        replace("/etc/resolv.conf", setup.resolv_conf.as_bytes(), 0o644)?;
+    if let Some(text) = &setup.resolv_conf {
+        replace("/etc/resolv.conf", text.as_bytes(), 0o644)?;
     }
     // The temporary folder does not survive a boot, as systemd-tmpfiles has it.
     super::mounts::empty(Path::new("/tmp"))?;

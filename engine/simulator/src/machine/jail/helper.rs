@@ -17,6 +17,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use super::child::ARGUMENT;
 use super::ids::IdMap;
 use super::init::PATH;
+use super::uplink::Uplink;
 use super::wire::{self, Event, Order, Setup};
 use crate::machine::MachineError;
 
@@ -61,6 +62,7 @@ pub struct Running {
     child: Child,
     control: Arc<OwnedFd>,
     events: Lines<BufReader<ChildStdout>>,
+    uplink: Option<Uplink>,
     pub log: Log,
 }
 
@@ -81,7 +83,20 @@ impl Helper {
         let events = BufReader::new(child.stdout.take().ok_or_else(missing)?).lines();
         let stderr = child.stderr.take().ok_or_else(missing)?;
         tokio::spawn(collect(stderr, log.clone(), progress));
-        Ok(Running { child, control: Arc::new(ours), events, log })
+        Ok(Running { child, control: Arc::new(ours), events, uplink: None, log })
+    }
+
+    /// Starts a helper on one thing.
+    pub fn order(
+        &self,
+        order: &Order,
+        stream: Option<File>,
+        progress: Option<Progress>,
+    ) -> io::Result<Running> {
+        let running = self.spawn(progress)?;
+        let message = serde_json::to_vec(order)?;
+        wire::send(running.control.as_fd(), &message, stream.as_ref().map(AsFd::as_fd))?;
+        Ok(running)
     }
 
     /// Lets a helper do one thing and waits for its end.
@@ -94,13 +109,10 @@ impl Helper {
     ) -> Result<(), MachineError> {
         let failed =
             |source| MachineError::Io { what: format!("helper process {}", self.program.display()), source };
-        let mut running = self.spawn(progress).map_err(failed)?;
-        let message = serde_json::to_vec(order).map_err(|error| failed(error.into()))?;
-        wire::send(running.control.as_fd(), &message, stream.as_ref().map(AsFd::as_fd)).map_err(failed)?;
-        drop(stream);
+        let mut running = self.order(order, stream, progress).map_err(failed)?;
         let work = async {
             loop {
-                match running.event(&self.ids).await? {
+                match running.event(self, None).await? {
                     Event::Done => return Ok(()),
                     Event::Failed(text) => {
                         let log = running.log.tail(3);
@@ -119,8 +131,14 @@ impl Helper {
         result
     }
 
-    /// Starts a machine and waits until it accepts connections. Notes tell what it had to do without.
-    pub async fn start(&self, order: &Order, setup: &Setup) -> Result<(Running, Vec<String>), MachineError> {
+    /// Starts a machine and waits until it accepts connections. Notes tell what it had to do without. `uplink` gives
+    /// its network namespace a way out.
+    pub async fn start(
+        &self,
+        order: &Order,
+        setup: &Setup,
+        uplink: Option<&PathBuf>,
+    ) -> Result<(Running, Vec<String>), MachineError> {
         let failed =
             |source| MachineError::Io { what: format!("helper process {}", self.program.display()), source };
         let mut running = self.spawn(None).map_err(failed)?;
@@ -130,7 +148,7 @@ impl Helper {
         let mut notes = Vec::new();
         let boot = async {
             loop {
-                match running.event(&self.ids).await? {
+                match running.event(self, uplink).await? {
                     Event::Ready => return Ok(()),
                     Event::Note(note) => notes.push(note),
                     Event::Failed(text) => return Err(MachineError::Failed(text)),
@@ -160,8 +178,9 @@ impl Helper {
 }
 
 impl Running {
-    /// The next event; the request for an id map is answered here.
-    async fn event(&mut self, ids: &IdMap) -> Result<Event, MachineError> {
+    /// The next event; the request for an id map is answered here, once the network is connected: until then the
+    /// process still belongs to the caller, which the uplink needs.
+    async fn event(&mut self, helper: &Helper, uplink: Option<&PathBuf>) -> Result<Event, MachineError> {
         let failed = |what: &str, source| MachineError::Io { what: what.to_owned(), source };
         let line = self.events.next_line().await.map_err(|error| failed("helper process", error))?;
         let Some(line) = line else {
@@ -172,11 +191,24 @@ impl Running {
             .map_err(|error| failed(&format!("the helper process said {line:?}"), error.into()))?;
         if event == Event::Map {
             let pid = self.child.id().ok_or(MachineError::NotRunning)?;
-            ids.apply(pid).await.map_err(|error| failed("the ids of the jail cannot be mapped", error))?;
+            helper
+                .ids
+                .apply(pid)
+                .await
+                .map_err(|error| failed("the ids of the jail cannot be mapped", error))?;
+            if let Some(program) = uplink {
+                self.uplink = Some(Uplink::start(helper, program, pid).await?);
+            }
             wire::send(self.control.as_fd(), b"mapped", None)
                 .map_err(|error| failed("helper process", error))?;
         }
         Ok(event)
+    }
+
+    /// What is wrong where the helper has stopped already.
+    pub fn failure(&mut self) -> Option<String> {
+        let ended = !matches!(self.child.try_wait(), Ok(None));
+        ended.then(|| self.log.tail(1))
     }
 
     /// Waits for the end of a machine's processes; true where it was a reboot from inside.
@@ -200,8 +232,11 @@ impl Running {
 
     /// Cuts the life line, which ends the process and whatever it started, and waits until all of it is gone.
     pub async fn end(self) {
-        let Self { mut child, control, .. } = self;
+        let Self { mut child, control, uplink, .. } = self;
         drop(control);
+        if let Some(uplink) = uplink {
+            uplink.end().await;
+        }
         if tokio::time::timeout(END, child.wait()).await.is_err() {
             tracing::warn!("a helper process did not end by itself and is killed");
             let _ = child.kill().await;

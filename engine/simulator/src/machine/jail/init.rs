@@ -31,7 +31,7 @@ pub fn run() -> io::Result<()> {
     let note = mounts::leave_host()?;
     note.into_iter().for_each(|note| wire::report(&Event::Note(note)));
     set_hostname(&setup.hostname)?;
-    if setup.isolated {
+    if setup.own_network {
         raise_loopback()?;
     }
     let reaper = std::thread::current();

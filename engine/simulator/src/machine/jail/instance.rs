@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::base::Prepared;
 use super::folder::{self, io_error};
 use super::helper::{Log, Running};
+use super::uplink::Uplink;
 use super::wire::{self, Disk, Order, Setup, UserSetup};
 use super::{Image, Layer, Network, Shared, layer, provenance};
 use crate::machine::{Captured, Machine, MachineError, MachineSpec, Stream};
@@ -102,21 +103,25 @@ impl JailMachine {
 
     async fn boot(&self, state: &mut State) -> Result<(), MachineError> {
         let folder = state.folder.as_ref().ok_or_else(deleted)?;
-        let isolated = self.shared.network == Network::Isolated;
         let lower = state
             .layers
             .iter()
             .map(|layer| layer.content())
             .chain(state.base.lower.iter().cloned())
             .collect();
-        let order = Order::Boot {
-            disk: Disk { lower, upper: folder.join("upper"), work: folder.join("work") },
-            isolated,
+        let disk = Disk { lower, upper: folder.join("upper"), work: folder.join("work") };
+        let mut order = Order::Boot { disk, own_network: false };
+        let resolv_conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let (uplink, network) = match self.shared.network {
+            Network::Auto => (Uplink::find(&resolv_conf), HOST_NETWORK),
+            Network::Host => (None, HOST_NETWORK),
+            Network::Isolated => (None, "no network but its own loopback"),
         };
-        let setup = Setup {
-            isolated,
+        let own_network = uplink.is_some() || self.shared.network == Network::Isolated;
+        let mut setup = Setup {
+            own_network,
             hostname: self.spec.computer_name.clone(),
-            resolv_conf: std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
+            resolv_conf: (self.shared.network != Network::Isolated).then_some(resolv_conf),
             user: (!state.is_set_up).then(|| UserSetup {
                 name: self.spec.admin_username.clone(),
                 password: self.spec.admin_password.clone(),
@@ -130,7 +135,17 @@ impl JailMachine {
             password_login: self.spec.admin_password.is_some(),
         };
         "booting".clone_into(&mut self.door().status);
-        let (running, notes) = match self.shared.helper.start(&order, &setup).await {
+        set_own_network(&mut order, own_network);
+        let mut started = self.shared.helper.start(&order, &setup, uplink.as_ref()).await;
+        let mut network = if uplink.is_some() { UPLINK } else { network }.to_owned();
+        if let (Err(error), true) = (&started, uplink.is_some()) {
+            // Whatever it was: with the host's network there is one thing less that can go wrong.
+            network = format!("{HOST_NETWORK} ({error})");
+            set_own_network(&mut order, false);
+            setup.own_network = false;
+            started = self.shared.helper.start(&order, &setup, None).await;
+        }
+        let (running, notes) = match started {
             Ok(started) => started,
             Err(error) => {
                 self.close(&format!("did not boot: {error}"));
@@ -139,16 +154,13 @@ impl JailMachine {
         };
         state.is_set_up = true;
         state.boots += 1;
-        state.notes = notes;
+        state.notes = vec![network];
+        state.notes.extend(notes);
         {
             let mut door = self.door();
             door.control = Some(running.control());
             door.log = running.log.clone();
-            door.status =
-                format!("running in a jail; {}, {}", super::SERVICES, self.shared.network.describe());
-            for note in &state.notes {
-                door.status.push_str(&format!(", {note}"));
-            }
+            door.status = format!("running in a jail; {}, {}", super::SERVICES, state.notes.join(", "));
         }
         let off = CancellationToken::new();
         let watcher = tokio::spawn(watch(self.me.clone(), running, off.clone(), state.boots));
@@ -177,6 +189,15 @@ impl JailMachine {
                 tracing::warn!(machine = self.spec.id, %error, "a machine did not come back from its reboot");
             }
         })
+    }
+}
+
+const HOST_NETWORK: &str = "the network is the host's";
+const UPLINK: &str = "the network is its own, with a way out by pasta";
+
+fn set_own_network(order: &mut Order, own: bool) {
+    if let Order::Boot { own_network, .. } = order {
+        *own_network = own;
     }
 }
 
@@ -292,7 +313,7 @@ impl Machine for JailMachine {
             .map_err(std::io::Error::other)
             .and_then(|result: std::io::Result<_>| result)
             .map_err(io_error(&tarball))?;
-        let mut notes = vec![super::SERVICES.to_owned(), self.shared.network.describe().to_owned()];
+        let mut notes = vec![super::SERVICES.to_owned()];
         notes.extend(state.notes.iter().cloned());
         let provenance = json!({
             "machine": "jail",

@@ -24,7 +24,8 @@ pub fn pack(folder: &Path, output: File) -> io::Result<()> {
     let encoder = zstd::Encoder::new(BufWriter::new(output), COMPRESSION)?;
     let mut archive = tar::Builder::new(encoder);
     archive.follow_symlinks(false);
-    pack_folder(&mut archive, folder, Path::new(""), &mut HashMap::new())?;
+    let device = fs::metadata(folder)?.dev();
+    pack_folder(&mut archive, folder, Path::new(""), device, &mut HashMap::new())?;
     let output = archive.into_inner()?.finish()?.into_inner().map_err(io::Error::from)?;
     output.sync_all()
 }
@@ -35,6 +36,7 @@ fn pack_folder<W: io::Write>(
     archive: &mut tar::Builder<W>,
     root: &Path,
     inside: &Path,
+    device: u64,
     links: &mut Links,
 ) -> io::Result<()> {
     let mut entries = fs::read_dir(root.join(inside))?.collect::<io::Result<Vec<_>>>()?;
@@ -52,7 +54,10 @@ fn pack_folder<W: io::Write>(
             if is_opaque(&path) {
                 append_mark(archive, &name.join(OPAQUE))?;
             }
-            pack_folder(archive, root, &name, links)?;
+            // What is mounted in the folder is no part of it.
+            if meta.dev() == device {
+                pack_folder(archive, root, &name, device, links)?;
+            }
         } else if kind.is_file() && meta.nlink() > 1 {
             match links.get(&(meta.dev(), meta.ino())) {
                 Some(first) => {

@@ -1,7 +1,8 @@
 //! Runs a program of the host so that nothing of it outlives the simulator.
 //!
 //! The helper adopts whatever the program leaves behind, and ends all of it when the life line is cut or the program is
-//! done.
+//! done. Where the program may mount, it does so in a mount namespace of its own: a mount of a program that was killed
+//! would otherwise stay on the host, below a folder that somebody removes.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,8 +12,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::thread::UnshareFlags;
 
-use super::wire;
+use super::{mounts, wire};
 
 /// Runs the program to its end with its output in a file.
 pub fn run(
@@ -22,6 +24,11 @@ pub fn run(
     output: File,
 ) -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    if rustix::process::geteuid().is_root() {
+        // SAFETY: the flag leaves the table of file descriptors shared, and this process has one thread.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+        mounts::separate()?;
+    }
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -35,8 +42,8 @@ pub fn run(
     std::thread::spawn(move || {
         // Nothing more is said on the life line, so whatever comes is its end.
         let _ = wire::receive(io::stdin().as_fd());
-        // A program that is asked to end, as by Ctrl-C, removes its temporary files.
-        let _ = rustix::process::kill_process_group(pid, Signal::INT);
+        // A program that is asked to end removes its temporary files. Not by an interrupt, which is often ignored.
+        let _ = rustix::process::kill_process_group(pid, Signal::TERM);
         for _ in 0..1000 {
             if children().is_empty() {
                 break;

@@ -25,7 +25,7 @@ pub enum Order {
     /// Proves that a jail can be made here, in a scratch folder that is empty and owned by the jail's root.
     Probe { scratch: PathBuf },
     /// Starts a machine: [`Setup`] follows as a message of its own, for the machine's first process.
-    Boot { disk: Disk, isolated: bool },
+    Boot { disk: Disk, own_network: bool },
     /// Unpacks a tar stream (descriptor 0) into an empty folder.
     Unpack { into: PathBuf },
     /// Packs a folder as a compressed tar stream (descriptor 0); overlay marks become those of image layers.
@@ -48,10 +48,10 @@ pub struct Disk {
 /// What the first process of a machine sees to before it accepts connections.
 #[derive(Serialize, Deserialize)]
 pub struct Setup {
-    pub isolated: bool,
+    pub own_network: bool,
     pub hostname: String,
-    /// The host's, for name resolution from inside.
-    pub resolv_conf: String,
+    /// The host's, for name resolution from inside; none where nobody could be asked.
+    pub resolv_conf: Option<String>,
     /// Set at the first boot.
     pub user: Option<UserSetup>,
     pub password_login: bool,
