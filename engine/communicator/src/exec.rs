@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::input::{Input, Progress};
 use crate::kill;
-use crate::output::{From, Output, Overflow};
+use crate::output::{Output, Overflow, Source};
 use crate::session::{Session, Slot};
 
 /// The sending half of a channel. When we close a channel, russh delivers nothing more on it, not even the other side's
@@ -300,15 +300,15 @@ async fn drain(
             }
         };
         match message {
-            Some(ChannelMsg::Data { data }) => output.push(From::Stdout, data, &mut channels).await,
+            Some(ChannelMsg::Data { data }) => output.push(Source::Stdout, data, &mut channels).await,
             Some(ChannelMsg::ExtendedData { data, .. }) => {
-                output.push(From::Stderr, data, &mut channels).await
+                output.push(Source::Stderr, data, &mut channels).await
             }
             Some(ChannelMsg::ExitStatus { exit_status }) => status.code = Some(exit_status.cast_signed()),
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => status.signal = Some(signal(&signal_name)),
             Some(ChannelMsg::Failure) => {
                 let note = "the machine refused to start a command or to give it a terminal\n";
-                output.push(From::Stderr, note.into(), &mut channels).await;
+                output.push(Source::Stderr, note.into(), &mut channels).await;
                 status.code = Some(NOT_STARTED);
                 writer.close().await;
                 break;

@@ -31,7 +31,7 @@ impl Input {
 
 /// What a file turned out to be when it was read.
 #[derive(Debug)]
-pub(crate) struct Read_ {
+pub(crate) struct FileRead {
     pub sha256: String,
 }
 
@@ -56,7 +56,7 @@ impl LocalFile {
     pub fn read(
         &self,
         digest: bool,
-    ) -> (mpsc::Receiver<io::Result<Bytes>>, tokio::task::JoinHandle<io::Result<Read_>>) {
+    ) -> (mpsc::Receiver<io::Result<Bytes>>, tokio::task::JoinHandle<io::Result<FileRead>>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (path, size) = (self.path.clone(), self.size);
         let task = tokio::task::spawn_blocking(move || {
@@ -86,7 +86,7 @@ fn read_blocks(
     size: u64,
     digest: bool,
     sender: &mpsc::Sender<io::Result<Bytes>>,
-) -> io::Result<Read_> {
+) -> io::Result<FileRead> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = digest.then(Sha256::new);
     let mut left = size;
@@ -113,7 +113,7 @@ fn read_blocks(
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the transfer ended early"));
         }
     }
-    Ok(Read_ { sha256: hasher.map(finish).unwrap_or_default() })
+    Ok(FileRead { sha256: hasher.map(finish).unwrap_or_default() })
 }
 
 /// Lower-case hexadecimal.

@@ -7,12 +7,14 @@
 
 mod auth;
 mod communicator;
+mod config;
 mod connector;
 mod dialer;
 mod exec;
 mod input;
 mod keys;
 mod kill;
+mod local;
 mod machine;
 mod output;
 mod script;

@@ -21,7 +21,7 @@ const OVERHEAD: usize = 128;
 const BATCH: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum Source {
     Stdout,
     Stderr,
 }
@@ -35,7 +35,7 @@ pub(crate) enum Overflow {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<(From, Bytes)>,
+    queue: VecDeque<(Source, Bytes)>,
     size: usize,
     lost: u64,
     /// Nobody reads any more.
@@ -66,7 +66,7 @@ impl Output {
     }
 
     /// Takes a message in. `channels` counts the open channels of the connection.
-    pub async fn push(&self, from: From, data: Bytes, channels: &mut watch::Receiver<usize>) {
+    pub async fn push(&self, from: Source, data: Bytes, channels: &mut watch::Receiver<usize>) {
         loop {
             {
                 let mut state = self.state();
@@ -98,7 +98,7 @@ impl Output {
         let mut state = self.state();
         if !state.discard {
             state.size += text.len() + OVERHEAD;
-            state.queue.push_back((From::Stderr, text.into()));
+            state.queue.push_back((Source::Stderr, text.into()));
         }
         drop(state);
         self.readable.notify_one();
@@ -112,7 +112,7 @@ impl Output {
             );
             state.lost = 0;
             state.size += note.len() + OVERHEAD;
-            state.queue.push_back((From::Stderr, note.into()));
+            state.queue.push_back((Source::Stderr, note.into()));
         }
     }
 
@@ -177,8 +177,8 @@ impl Output {
         drop(state);
         self.room.notify_one();
         Some(Some(match from {
-            From::Stdout => CommandEvent::Stdout(data),
-            From::Stderr => CommandEvent::Stderr(data),
+            Source::Stdout => CommandEvent::Stdout(data),
+            Source::Stderr => CommandEvent::Stderr(data),
         }))
     }
 }
@@ -203,7 +203,7 @@ mod tests {
         let output = Output::new(Overflow::Drop);
         let (_count, mut channels) = watch::channel(1);
         for (from, data) in
-            [(From::Stdout, "a"), (From::Stdout, "b"), (From::Stderr, "c"), (From::Stdout, "d")]
+            [(Source::Stdout, "a"), (Source::Stdout, "b"), (Source::Stderr, "c"), (Source::Stdout, "d")]
         {
             output.push(from, Bytes::from(data), &mut channels).await;
         }
@@ -223,7 +223,7 @@ mod tests {
             let (output, mut channels) = (output.clone(), channels);
             async move {
                 for i in 0..100 {
-                    output.push(From::Stdout, Bytes::from(format!("{i}\n")), &mut channels).await;
+                    output.push(Source::Stdout, Bytes::from(format!("{i}\n")), &mut channels).await;
                 }
                 output.end(ExitStatus::default());
             }
@@ -246,8 +246,8 @@ mod tests {
         let writer = tokio::spawn({
             let (output, mut channels) = (output.clone(), channels);
             async move {
-                output.push(From::Stdout, Bytes::from_static(b"kept"), &mut channels).await;
-                output.push(From::Stdout, Bytes::from_static(b"12345"), &mut channels).await;
+                output.push(Source::Stdout, Bytes::from_static(b"kept"), &mut channels).await;
+                output.push(Source::Stdout, Bytes::from_static(b"12345"), &mut channels).await;
                 output.end(ExitStatus::default());
             }
         });
@@ -263,8 +263,8 @@ mod tests {
     async fn discarding_frees_whoever_waits() {
         let output = Arc::new(Output::with_capacity(Overflow::Wait, 1));
         let (_count, mut channels) = watch::channel(2);
-        output.push(From::Stdout, Bytes::from_static(b"x"), &mut channels).await;
-        let waiting = output.push(From::Stdout, Bytes::from_static(b"y"), &mut channels);
+        output.push(Source::Stdout, Bytes::from_static(b"x"), &mut channels).await;
+        let waiting = output.push(Source::Stdout, Bytes::from_static(b"y"), &mut channels);
         let (_, ()) = tokio::join!(waiting, async { output.discard() });
         output.end(ExitStatus::default());
         assert_eq!(text(output.next().await), "exit:None");

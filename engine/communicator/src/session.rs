@@ -1,7 +1,6 @@
 //! One SSH connection: made in a single attempt, with the host key pinned and every wait bounded, and the channels that
 //! are opened on it. Retrying is the connector's business.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,11 +9,12 @@ use std::time::Duration;
 use fornax_core::communicator::{CommunicatorError, Dialer, SshOptions, Stream};
 use russh::client::{self, DisconnectReason, Handle, Msg};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, ChannelOpenFailure, Preferred, cipher, kex};
+use russh::{Channel, ChannelOpenFailure};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Login};
+use crate::config::config;
 use crate::socks;
 
 /// From the first byte to the end of the key exchange.
@@ -25,10 +25,6 @@ const DIAL: Duration = Duration::from_secs(20);
 /// How long the opening of a channel is retried while the server says that too many are open.
 const CHANNEL_RETRY: Duration = Duration::from_secs(20);
 const CHANNEL_OPEN: Duration = Duration::from_secs(30);
-/// What a channel may have in flight towards us: enough for 100 ms at 1 Gbit/s.
-const WINDOW: u32 = 16 << 20;
-/// Unanswered keep-alive requests until the connection counts as dead.
-const KEEPALIVE_MAX: usize = 3;
 
 /// Why one attempt came to nothing.
 #[derive(Debug)]
@@ -365,72 +361,4 @@ fn explain_io(error: &io::Error) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// Fast on both ends with AES instructions; without them the stream cipher comes first.
-fn ciphers() -> Vec<cipher::Name> {
-    let aes = [cipher::AES_128_GCM, cipher::AES_256_GCM];
-    let stream = [cipher::CHACHA20_POLY1305];
-    let slow = [cipher::AES_256_CTR, cipher::AES_128_CTR];
-    if has_aes() { [&aes[..], &stream, &slow].concat() } else { [&stream[..], &aes, &slow].concat() }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_aes() -> bool {
-    std::arch::is_x86_feature_detected!("aes")
-}
-
-#[cfg(target_arch = "aarch64")]
-fn has_aes() -> bool {
-    std::arch::is_aarch64_feature_detected!("aes")
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn has_aes() -> bool {
-    false
-}
-
-fn config(options: &SshOptions) -> Result<client::Config, Failure> {
-    let mut preferred = Preferred { cipher: Cow::Owned(ciphers()), ..Preferred::DEFAULT };
-    let unknown = |option: &str, name: &str, known: Vec<&str>| Failure::Never {
-        reason: format!("{option} names \"{name}\", which this engine does not speak"),
-        help: format!("it speaks {}", known.join(", ")),
-    };
-    if !options.ciphers.is_empty() {
-        let known = cipher::ALL_CIPHERS.iter().filter(|n| !["none", "clear"].contains(&n.as_ref()));
-        let mut chosen = Vec::new();
-        for name in &options.ciphers {
-            // `aes128-gcm` is how people write it; the protocol's name has a suffix.
-            let found =
-                known.clone().find(|n| n.as_ref() == name || n.as_ref().split('@').next() == Some(name));
-            chosen.push(
-                **found.ok_or_else(|| {
-                    unknown("ssh_ciphers", name, known.clone().map(|n| n.as_ref()).collect())
-                })?,
-            );
-        }
-        preferred.cipher = Cow::Owned(chosen);
-    }
-    if !options.key_exchange_algorithms.is_empty() {
-        let known = kex::ALL_KEX_ALGORITHMS.iter().filter(|n| n.as_ref() != "none");
-        let mut chosen = Vec::new();
-        for name in &options.key_exchange_algorithms {
-            let found = known.clone().find(|n| n.as_ref() == name);
-            chosen.push(**found.ok_or_else(|| {
-                unknown("ssh_key_exchange_algorithms", name, known.clone().map(|n| n.as_ref()).collect())
-            })?);
-        }
-        // The markers of extensions travel in the same list.
-        chosen.extend([kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT]);
-        preferred.kex = Cow::Owned(chosen);
-    }
-    Ok(client::Config {
-        preferred,
-        window_size: WINDOW,
-        keepalive_interval: options.keep_alive_interval,
-        keepalive_max: KEEPALIVE_MAX,
-        inactivity_timeout: options.read_write_timeout,
-        nodelay: true,
-        ..client::Config::default()
-    })
 }

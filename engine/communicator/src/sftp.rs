@@ -14,8 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::input::{Input, LocalFile, Progress, QUEUE, permissions};
+use crate::local::LocalTarget;
 use crate::session::{Session, Slot};
-use crate::transfer::{LocalTarget, failed, local_error, not_found, too_large};
+use crate::transfer::{failed, local_error, not_found, too_large};
 use crate::tree;
 
 /// OpenSSH takes 255 KiB in one request at most.

@@ -5,18 +5,19 @@
 //! or where the options ask for it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use fornax_core::Secret;
 use fornax_core::communicator::{CommandEvent, CommunicatorError, ProgressFn, TransferStats};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::exec::{self, Exec, Finished, Request};
-use crate::input::{Input, LocalFile, Progress, QUEUE, finish};
+use crate::input::{BLOCK, Input, LocalFile, Progress, QUEUE, finish};
+use crate::local::LocalTarget;
 use crate::output::Overflow;
 use crate::session::Session;
 use crate::{sftp, shell, tree};
@@ -326,13 +327,19 @@ async fn receive(
     let request = Request { overflow: Overflow::Wait, ..Request::plain(line) };
     let mut exec = Exec::start(session, request).await?;
     let mut finished = Finished::default();
+    // Messages of 32 KiB each would wake the thread 32 times as often.
+    let mut block = BytesMut::new();
     while let Some(event) = exec.next().await {
         match event {
             CommandEvent::Stdout(data) => {
                 progress.add(data.len());
-                if sender.send(data).await.is_err() {
-                    // The writing thread gave up, or has seen the end of an archive before its padding.
-                    continue;
+                if block.is_empty() {
+                    block.reserve(BLOCK + data.len());
+                }
+                block.extend_from_slice(&data);
+                if block.len() >= BLOCK {
+                    // A thread that gave up, or has seen the end of an archive before its padding, wants no more.
+                    let _ = sender.send(block.split().freeze()).await;
                 }
             }
             CommandEvent::Stderr(data) if finished.stderr.len() < 16 * 1024 => {
@@ -343,70 +350,8 @@ async fn receive(
             CommandEvent::Exited(status) => finished.code = status.code,
         }
     }
+    if !block.is_empty() {
+        let _ = sender.send(block.freeze()).await;
+    }
     Ok(finished)
-}
-
-/// A local file that appears under its name only when it is whole.
-pub(crate) struct LocalTarget {
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-impl LocalTarget {
-    pub fn new(path: &Path) -> Result<Self, CommunicatorError> {
-        let mut tag = [0; 6];
-        getrandom::fill(&mut tag)
-            .map_err(|e| CommunicatorError::Other(format!("the system gives no random numbers: {e}")))?;
-        let tag: String = tag.iter().map(|b| format!("{b:02x}")).collect();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let temporary = path.with_file_name(format!(".{name}.{tag}.part"));
-        Ok(Self { path: path.to_owned(), temporary })
-    }
-
-    /// Writes on a thread, digest included.
-    pub fn write(
-        &self,
-        mut blocks: mpsc::Receiver<Bytes>,
-    ) -> tokio::task::JoinHandle<io::Result<TransferStats>> {
-        let temporary = self.temporary.clone();
-        tokio::task::spawn_blocking(move || {
-            // The file is made with the first block, so that a folder on the other side leaves nothing here.
-            let mut file = None;
-            let mut hasher = Sha256::new();
-            let mut bytes = 0;
-            while let Some(block) = blocks.blocking_recv() {
-                let file = match &mut file {
-                    Some(file) => file,
-                    None => file.insert(create(&temporary)?),
-                };
-                io::Write::write_all(file, &block)?;
-                hasher.update(&block);
-                bytes += block.len() as u64;
-            }
-            Ok(TransferStats { files: 1, bytes, sha256: finish(hasher) })
-        })
-    }
-
-    pub fn keep(&self) -> io::Result<()> {
-        if !self.temporary.exists() {
-            create(&self.temporary)?;
-        }
-        if self.path.is_dir() {
-            return Err(io::Error::other("it is a folder"));
-        }
-        std::fs::rename(&self.temporary, &self.path)
-    }
-}
-
-fn create(path: &Path) -> io::Result<std::fs::File> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::File::create(path)
-}
-
-impl Drop for LocalTarget {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.temporary);
-    }
 }
