@@ -21,6 +21,7 @@ want mmdebstrap mmdebstrap
 want newuidmap uidmap
 want sshd openssh-server
 want ssh openssh-client
+want pasta passt
 if [ -n "$packages" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "setup: installing$packages"

@@ -42,6 +42,19 @@ pub enum Capability {
     MachineRawAccess,
 }
 
+/// As grants are written: `network:example.org,*.example.com`.
+impl std::fmt::Display for Capability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Capability::Network(hosts) => write!(f, "network:{}", hosts.join(",")),
+            Capability::HostFilesRead(paths) => write!(f, "host-files-read:{}", paths.join(",")),
+            Capability::HostExec(programs) => write!(f, "host-exec:{}", programs.join(",")),
+            Capability::SecretsReveal => f.write_str("secrets-reveal"),
+            Capability::MachineRawAccess => f.write_str("machine-raw-access"),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct CapabilityRequest {
     pub capability: Capability,

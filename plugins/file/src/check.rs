@@ -48,18 +48,14 @@ pub fn check(check: &mut Check, look: &Look) {
             "Use `source` for the path on the machine.",
         );
     }
-    #[allow(clippy::collapsible_if)]
-    // the outer question is about the direction, the inner one about the option
-    if !download && let Some(destination) = check.text("/destination").map(str::to_owned) {
-        if content && destination.ends_with('/') {
-            let to = content_target(&destination);
-            check.warning(
-                "/destination",
-                "file/content-without-name",
-                format!("The destination names a folder: the content is written to {to}"),
-                "Append the name of the file.",
-            );
-        }
+    let destination = check.text("/destination").filter(|to| content && !download && to.ends_with('/'));
+    if let Some(to) = destination.map(content_target) {
+        check.warning(
+            "/destination",
+            "file/content-without-name",
+            format!("The destination names a folder: the content is written to {to}"),
+            "Append the name of the file.",
+        );
     }
     if !download && check.get("/generated") != Some(&Value::Bool(true)) && !check.is_unknown("/direction") {
         existing(check, look);
@@ -67,16 +63,7 @@ pub fn check(check: &mut Check, look: &Look) {
 }
 
 fn existing(check: &mut Check, look: &Look) {
-    let mut named = Vec::new();
-    if let Some(path) = check.text("/source").filter(|path| !path.is_empty()) {
-        named.push(("/source".to_owned(), path.to_owned()));
-    }
-    for (index, path) in check.get("/sources").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        if let Some(path) = path.as_str() {
-            named.push((format!("/sources/{index}"), path.to_owned()));
-        }
-    }
-    for (pointer, path) in named {
+    for (pointer, path) in check.texts("/source", "/sources") {
         let problem = match look(&path) {
             FileState::File | FileState::Directory => {
                 check.reads(path);

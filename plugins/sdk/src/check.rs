@@ -54,6 +54,18 @@ impl Check {
         self.get(pointer).and_then(Value::as_str)
     }
 
+    /// The texts of a single option and of a list option, each with its pointer: `script` and `scripts`.
+    pub fn texts(&self, single: &str, list: &str) -> Vec<(String, String)> {
+        let one = self
+            .text(single)
+            .filter(|text| !text.is_empty())
+            .map(|text| (single.to_owned(), text.to_owned()));
+        let many = self.get(list).and_then(Value::as_array).into_iter().flatten().enumerate();
+        let many =
+            many.filter_map(|(index, text)| Some((format!("{list}/{index}"), text.as_str()?.to_owned())));
+        one.into_iter().chain(many).collect()
+    }
+
     /// Whether something stands there, known or not.
     pub fn is_set(&self, pointer: &str) -> bool {
         self.get(pointer).is_some() || self.is_unknown(pointer)

@@ -53,16 +53,7 @@ fn sources(check: &mut Check, look: &Look) {
             "Set one of `inline`, `script` and `scripts`.",
         );
     }
-    let mut files = Vec::new();
-    if let Some(path) = check.text("/script").filter(|path| !path.is_empty()) {
-        files.push(("/script".to_owned(), path.to_owned()));
-    }
-    for (index, path) in check.get("/scripts").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        if let Some(path) = path.as_str() {
-            files.push((format!("/scripts/{index}"), path.to_owned()));
-        }
-    }
-    for (pointer, path) in files {
+    for (pointer, path) in check.texts("/script", "/scripts") {
         let problem = match look(&path) {
             FileState::File => {
                 check.reads(path);

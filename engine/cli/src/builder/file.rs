@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fornax_core::builder::{BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext};
 use fornax_core::plugin::Artifact;
+use fornax_core::saga::Saga;
 use fornax_core::{Diagnostic, Diagnostics, Node, Text};
 
 use super::options;
@@ -110,16 +111,16 @@ impl Builder for FileBuilder {
     async fn run(&self, context: RunContext) -> BuildOutcome {
         let written = self.write();
         let result = match written {
-            Ok(()) => match context.provision.provision(None, Default::default()).await {
+            Ok(()) => match Saga::new(&context).provision(None, Default::default()).await {
                 Ok(()) => Ok(Some(Artifact {
                     builder_id: "packer.file".into(),
                     id: "File".into(),
                     text: format!("Stored file: {}", self.name),
-                    files: vec![self.target.clone()],
+                    files: vec![PathBuf::from(&self.name)],
                     metadata: Default::default(),
                     simulated: false,
                 })),
-                Err(error) => Err(super::null::build_error(error)),
+                Err(error) => Err(error),
             },
             Err(reason) => Err(BuildError::Failed(reason)),
         };

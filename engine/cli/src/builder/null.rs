@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fornax_core::builder::{
-    BuildData, BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, ProvisionError, RunContext,
+    BuildData, BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext,
 };
 use fornax_core::communicator::options::SshDefaults;
-use fornax_core::communicator::{CommunicatorKind, ConnectError, ConnectRequest, Connector, SshOptions};
+use fornax_core::communicator::{CommunicatorKind, ConnectRequest, Connector, SshOptions};
 use fornax_core::plugin::Artifact;
+use fornax_core::saga::Saga;
 use fornax_core::{Diagnostic, Diagnostics, Node, Text};
 
 use super::options;
@@ -76,18 +77,11 @@ impl BuilderFactory for NullFactory {
     }
 }
 
-pub(super) fn build_error(error: ProvisionError) -> BuildError {
-    match error {
-        ProvisionError::Cancelled => BuildError::Cancelled,
-        ProvisionError::Failed(reason) => BuildError::Failed(reason),
-    }
-}
-
 impl NullBuilder {
     async fn provision(&self, context: &RunContext) -> Result<(), BuildError> {
         let Some((host, options)) = &self.ssh else {
             let data = BuildData::from_iter([("ConnType".to_owned(), Text::plain("none"))]);
-            return context.provision.provision(None, data).await.map_err(build_error);
+            return Saga::new(context).provision(None, data).await;
         };
         context.events.say("Waiting for SSH to become available...");
         let request = ConnectRequest {
@@ -99,10 +93,7 @@ impl NullBuilder {
             cancel: context.cancel.clone(),
             why_waiting: None,
         };
-        let machine = self.connector.connect(request).await.map_err(|error| match error {
-            ConnectError::Cancelled => BuildError::Cancelled,
-            other => BuildError::Failed(other.to_string()),
-        })?;
+        let machine = self.connector.connect(request).await.map_err(BuildError::from)?;
         context.events.say("Connected to SSH!");
         let connection = machine.connection();
         let mut data = BuildData::from_iter([
@@ -114,9 +105,9 @@ impl NullBuilder {
         if let Some(password) = connection.password {
             data.insert("Password".to_owned(), Text::secret(password));
         }
-        let result = context.provision.provision(Some(machine.clone()), data).await;
+        let result = Saga::new(context).provision(Some(machine.clone()), data).await;
         machine.close().await;
-        result.map_err(build_error)
+        result
     }
 }
 

@@ -16,7 +16,7 @@ pub async fn run(args: &PluginArgs) -> Result<Exit, CliError> {
         for request in &info.capabilities {
             let state = if request.granted { "granted" } else { "denied" };
             let need = if request.required { "needs" } else { "asks for" };
-            println!("  {need} {:?}: {state} ({})", request.capability, request.reason);
+            println!("  {need} {}: {state} ({})", request.capability, request.reason);
         }
     }
     Ok(Exit::Done)

@@ -30,9 +30,14 @@ pub fn read(path: &str) -> Result<Source, CliError> {
     if path == "-" {
         let mut bytes = Vec::new();
         std::io::stdin()
-            .take(MAX_TEMPLATE)
+            .take(MAX_TEMPLATE + 1)
             .read_to_end(&mut bytes)
             .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
+        if bytes.len() as u64 > MAX_TEMPLATE {
+            return Err(CliError::failed(format!(
+                "the template on standard input has more than {MAX_TEMPLATE} bytes"
+            )));
+        }
         return Ok(Source { file: text("<stdin>", bytes)?, dir: current, path: None });
     }
     if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") || Path::new(path).is_dir() {

@@ -222,7 +222,7 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let limit = tokio::time::Instant::now() + Duration::from_secs(20);
     while !holds() {
         assert!(tokio::time::Instant::now() < limit, "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, Outcome, err};
-use super::state::{Detail, Provisioning, Resource, State, object};
+use super::state::{Provisioning, Resource, State, object};
 use super::versions::{DISK, Kind, SNAPSHOT};
 use super::{group, names, network};
 use crate::fault::Polling;
@@ -58,7 +58,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
         )
         .at("creationData"));
     }
-    let mut disk = blank(state, call, kind, id, &location);
+    let mut disk = state.fresh(id, kind, &location, &call.client, call.now);
     disk.tags = tags;
     disk.properties = object(body["properties"].clone());
     disk.state = Provisioning::Creating;
@@ -79,34 +79,9 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     .into())
 }
 
-/// A finished resource without properties.
-pub(crate) fn blank(
-    state: &mut State,
-    call: &Call,
-    kind: &'static Kind,
-    id: &str,
-    location: &str,
-) -> Resource {
-    Resource {
-        id: id.to_owned(),
-        kind,
-        name: id.rsplit('/').next().unwrap_or_default().to_owned(),
-        location: location.to_owned(),
-        tags: Map::new(),
-        extra: Map::new(),
-        properties: Map::new(),
-        state: Provisioning::Succeeded,
-        created_by: call.client.clone(),
-        created_at: call.now,
-        etag: state.new_etag(),
-        operation: None,
-        detail: Detail::None,
-    }
-}
-
 /// The disk of a machine's operating system.
 pub(crate) fn os_disk(state: &mut State, call: &Call, id: &str, location: &str, size_gb: u64, vm: &str) {
-    let mut disk = blank(state, call, &DISK, id, location);
+    let mut disk = state.fresh(id, &DISK, location, &call.client, call.now);
     disk.extra.insert("sku".into(), json!({ "name": "Standard_LRS", "tier": "Standard" }));
     disk.extra.insert("managedBy".into(), json!(vm));
     disk.properties = object(json!({ "diskSizeGB": size_gb, "osType": "Linux", "diskState": "Attached",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::effect::Effect;
@@ -84,21 +84,9 @@ fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
         group.tags = tags;
         return Ok(Answer::json(200, group.envelope()).into());
     }
-    let group = Resource {
-        id: id.to_owned(),
-        kind: &GROUP,
-        name: name.to_owned(),
-        location,
-        tags,
-        extra: Map::new(),
-        properties: Map::new(),
-        state: Provisioning::Succeeded,
-        created_by: call.client.clone(),
-        created_at: call.now,
-        etag: state.new_etag(),
-        operation: None,
-        detail: Detail::Group,
-    };
+    let mut group = state.fresh(id, &GROUP, &location, &call.client, call.now);
+    group.tags = tags;
+    group.detail = Detail::Group;
     let body = group.envelope();
     state.insert(group);
     Ok(Answer::json(201, body).into())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
@@ -104,21 +104,11 @@ fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
                 "managedDisk": disk["managedDisk"], "storageAccountType": "Standard_LRS" } } });
     let detail = Detail::Image(ImageState { base: None, plan: inner.plan.clone(), provenance: Value::Null });
     let vm_id = vm.id.clone();
-    let resource = Resource {
-        id: id.to_owned(),
-        kind: &IMAGE,
-        name: name.to_owned(),
-        location: location.clone(),
-        tags,
-        extra: Map::new(),
-        properties: super::state::object(properties),
-        state: Provisioning::Creating,
-        created_by: call.client.clone(),
-        created_at: call.now,
-        etag: state.new_etag(),
-        operation: None,
-        detail,
-    };
+    let mut resource = state.fresh(id, &IMAGE, &location, &call.client, call.now);
+    resource.tags = tags;
+    resource.properties = super::state::object(properties);
+    resource.state = Provisioning::Creating;
+    resource.detail = detail;
     let answer = super::view::resource(state, &resource, None);
     state.insert(resource);
     Ok(Begin {

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, ArmError, Outcome, err, gateway, invalid};
-use super::state::{Detail, Provisioning, Resource, State, id_of, object, same, split_child};
+use super::state::{Provisioning, Resource, State, id_of, object, same, split_child};
 use super::versions::{Kind, NIC, NSG, PUBLIC_IP, SUBNET, VNET};
 use super::{group, names};
 use crate::fault::Polling;
@@ -251,21 +251,12 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             extra.insert(key.to_owned(), value.clone());
         }
     }
-    let resource = Resource {
-        id: id.to_owned(),
-        kind,
-        name: name.to_owned(),
-        location: location.clone(),
-        tags,
-        extra,
-        properties,
-        state: if created { Provisioning::Creating } else { Provisioning::Updating },
-        created_by: existing.map_or_else(|| call.client.clone(), |(_, _, by, _)| by),
-        created_at: call.now,
-        etag: state.new_etag(),
-        operation: None,
-        detail: Detail::None,
-    };
+    let creator = existing.map_or_else(|| call.client.clone(), |(_, _, by, _)| by);
+    let mut resource = state.fresh(id, kind, &location, &creator, call.now);
+    resource.tags = tags;
+    resource.extra = extra;
+    resource.properties = properties;
+    resource.state = if created { Provisioning::Creating } else { Provisioning::Updating };
     let answer = super::view::resource(state, &resource, None);
     state.insert(resource);
     Ok(Begin {

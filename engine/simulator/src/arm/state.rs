@@ -212,7 +212,8 @@ impl State {
         for group in seed.groups.iter().chain((!named).then_some(&default)) {
             let location = normal_location(&group.location);
             locations.insert(group.name.to_ascii_lowercase(), location.clone());
-            let mut resource = self.blank(&group_id(&group.name), &super::versions::GROUP, &location, now);
+            let mut resource =
+                self.fresh(&group_id(&group.name), &super::versions::GROUP, &location, "seed", now);
             resource.tags = group.tags.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
             resource.detail = Detail::Group;
             self.insert(resource);
@@ -225,7 +226,7 @@ impl State {
             let id = format!("{}/providers/Microsoft.Compute/images/{}", group_id(&image.group), image.name);
             let os = if image.os.eq_ignore_ascii_case("windows") { "Windows" } else { "Linux" };
             let mut resource =
-                self.blank(&id, &super::versions::IMAGE, &place(&image.location, &image.group), now);
+                self.fresh(&id, &super::versions::IMAGE, &place(&image.location, &image.group), "seed", now);
             resource.properties = object(json!({
                 "hyperVGeneration": image.generation,
                 "storageProfile": { "zoneResilient": false, "dataDisks": [], "osDisk": {
@@ -253,15 +254,28 @@ impl State {
                             "properties": { "addressPrefix": format!("10.0.{index}.0/24") } })
                 })
                 .collect();
-            let mut resource =
-                self.blank(&id, &super::versions::VNET, &place(&network.location, &network.group), now);
+            let mut resource = self.fresh(
+                &id,
+                &super::versions::VNET,
+                &place(&network.location, &network.group),
+                "seed",
+                now,
+            );
             resource.properties = object(json!({
                 "addressSpace": { "addressPrefixes": ["10.0.0.0/16"] }, "subnets": subnets }));
             self.insert(resource);
         }
     }
 
-    fn blank(&mut self, id: &str, kind: &'static Kind, location: &str, now: Timestamp) -> Resource {
+    /// A resource without properties that is not in the state yet.
+    pub fn fresh(
+        &mut self,
+        id: &str,
+        kind: &'static Kind,
+        location: &str,
+        created_by: &str,
+        now: Timestamp,
+    ) -> Resource {
         Resource {
             id: id.to_owned(),
             kind,
@@ -271,7 +285,7 @@ impl State {
             extra: Map::new(),
             properties: Map::new(),
             state: Provisioning::Succeeded,
-            created_by: "seed".into(),
+            created_by: created_by.to_owned(),
             created_at: now,
             etag: self.new_etag(),
             operation: None,

@@ -128,7 +128,7 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
             data_ids.push((data_id, data["diskSizeGB"].as_u64().unwrap_or(4)));
         }
     }
-    let mut vm = disk::blank(state, call, &VM, id, &location);
+    let mut vm = state.fresh(id, &VM, &location, &call.client, call.now);
     vm.tags = tags;
     for key in ["plan", "zones", "identity"] {
         if let Some(value) = body.get(key).filter(|v| !v.is_null()) {
