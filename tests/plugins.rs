@@ -1,5 +1,6 @@
 //! Third-party plugins as their users have them: built into a folder, loaded from it, with and without rights.
 
+use std::io::{Read, Write};
 use std::process::Command;
 
 use fornax_tests::{Cloud, DEBIAN, Lab, azure_template, workspace};
@@ -43,6 +44,29 @@ fn example_plugins_load_from_a_folder_work_and_are_denied_what_was_not_granted()
     lab.run(&granted).expect_code(1).expect_says("secrets-reveal granted");
     let denied = lab.run(&["build", "--plugin-dir", &dir, "greedy.json"]).expect_code(0);
     assert_eq!(denied.stdout.matches(" denied").count(), 4, "{}", denied.stdout);
+
+    // With the right, and only for the host that was named, a request goes out.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("the plugin connects");
+        let _ = client.read(&mut [0; 4096]);
+        let _ = client.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    });
+    let step = format!(r#", "provisioners": [{{"type": "greedy", "url": "http://{address}/"}}]"#);
+    lab.write("http.json", &azure_template(&cloud, DEBIAN, &step));
+    lab.run(&[
+        "build",
+        "-force",
+        "--plugin-dir",
+        &dir,
+        "--grant",
+        "acme/greedy=network:127.0.0.1",
+        "http.json",
+    ])
+    .expect_code(0)
+    .expect_says("network granted: status 204");
+    server.join().expect("the server has answered");
 
     // A name that is there twice is refused.
     lab.run(&["build", "--plugin-dir", &dir, "--plugin-dir", &dir, "image.json"]).expect_code(1);

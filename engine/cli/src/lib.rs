@@ -10,6 +10,7 @@ mod error;
 mod journal_file;
 mod logging;
 mod paths;
+mod plugin_http;
 mod prompt;
 mod reporter;
 mod simulation;

@@ -24,6 +24,7 @@ use crate::args::{BuildArgs, PluginArgs};
 use crate::builder::{FileFactory, NullFactory};
 use crate::command::template::environment;
 use crate::error::CliError;
+use crate::plugin_http::PluginHttp;
 use crate::{paths, simulation};
 
 /// Everything that a run is made of.
@@ -75,8 +76,13 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
         policy.grant(grant).map_err(|e| failed(&e))?;
     }
     let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
-    let config =
-        HostConfig { cache_dir: Some(paths::cache_dir()), policy, working_dir, ..HostConfig::default() };
+    let config = HostConfig {
+        cache_dir: Some(paths::cache_dir()),
+        policy,
+        working_dir,
+        http: Some(Arc::new(PluginHttp::default())),
+        ..HostConfig::default()
+    };
     let host = PluginHost::new(config);
     let built_in: Vec<(&str, &'static [u8])> =
         fornax_plugin_bundle::components().iter().map(|c| (c.name, c.bytes)).collect();

@@ -160,18 +160,17 @@ async fn watch_signals(sink: Arc<dyn EventSink>, cancel: CancellationToken, aban
     else {
         return;
     };
-    for token in [cancel, abandon.clone()] {
+    let signals = [
+        (cancel, "Cancelling build; once more stops at once, without cleaning up"),
+        (abandon, "Stopping at once; what remains is told below"),
+    ];
+    for (token, what) in signals {
         let name = tokio::select! {
             _ = interrupt.recv() => "interrupt",
             _ = terminate.recv() => "terminated",
         };
-        let second = token.is_cancelled() || abandon.is_cancelled();
         token.cancel();
-        let message = if second {
-            format!("Stopping at once after receiving {name} again")
-        } else {
-            format!("Cancelling build after receiving {name}; once more stops without cleaning up")
-        };
+        let message = format!("{what} (received {name})");
         sink.emit(Event::Error { build: None, message });
     }
 }
