@@ -52,7 +52,7 @@ impl LocalFile {
         Ok(Self { path: path.to_owned(), size: meta.len(), mode: permissions(&meta) })
     }
 
-    /// Reads it on a thread of its own, digest included. A file that does not have the size it had ends in an error.
+    /// Reads it on a thread of its own. A file that does not have the size it had ends in an error.
     pub fn read(
         &self,
         digest: bool,
@@ -115,6 +115,9 @@ fn read_blocks(
     }
     Ok(FileRead { sha256: hasher.map(finish).unwrap_or_default() })
 }
+
+/// Larger files travel without a digest: computing it costs a fifth of the transfer, and few ask for it.
+pub(crate) const DIGEST_LIMIT: u64 = 64 << 20;
 
 /// Lower-case hexadecimal.
 pub(crate) fn finish(hasher: Sha256) -> String {

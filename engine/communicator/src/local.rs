@@ -9,7 +9,7 @@ use fornax_core::communicator::{CommunicatorError, TransferStats};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::input::finish;
+use crate::input::{DIGEST_LIMIT, finish};
 
 /// A local file that appears under its name only when it is whole.
 pub(crate) struct LocalTarget {
@@ -28,7 +28,7 @@ impl LocalTarget {
         Ok(Self { path: path.to_owned(), temporary })
     }
 
-    /// Writes on a thread, digest included.
+    /// Writes on a thread.
     pub fn write(
         &self,
         mut blocks: mpsc::Receiver<Bytes>,
@@ -37,7 +37,7 @@ impl LocalTarget {
         tokio::task::spawn_blocking(move || {
             // The file is made with the first block, so that a folder on the other side leaves nothing here.
             let mut file = None;
-            let mut hasher = Sha256::new();
+            let mut hasher = Some(Sha256::new());
             let mut bytes = 0;
             while let Some(block) = blocks.blocking_recv() {
                 let file = match &mut file {
@@ -45,10 +45,13 @@ impl LocalTarget {
                     None => file.insert(create(&temporary)?),
                 };
                 io::Write::write_all(file, &block)?;
-                hasher.update(&block);
                 bytes += block.len() as u64;
+                match &mut hasher {
+                    Some(hasher) if bytes <= DIGEST_LIMIT => hasher.update(&block),
+                    _ => hasher = None,
+                }
             }
-            Ok(TransferStats { files: 1, bytes, sha256: finish(hasher) })
+            Ok(TransferStats { files: 1, bytes, sha256: hasher.map(finish).unwrap_or_default() })
         })
     }
 

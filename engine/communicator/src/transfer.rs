@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use crate::exec::{self, Exec, Finished, Request};
-use crate::input::{BLOCK, Input, LocalFile, Progress, QUEUE, finish};
+use crate::input::{BLOCK, DIGEST_LIMIT, Input, LocalFile, Progress, QUEUE, finish};
 use crate::local::LocalTarget;
 use crate::output::Overflow;
 use crate::session::Session;
@@ -83,7 +83,7 @@ impl Transfers<'_> {
                 (Input::Bytes(bytes), None)
             }
             Content::File(file) => {
-                let (blocks, reading) = file.read(true);
+                let (blocks, reading) = file.read(size <= DIGEST_LIMIT);
                 (Input::Blocks(blocks), Some((file.path.clone(), reading)))
             }
         };

@@ -111,7 +111,7 @@ pub enum UploadSource {
 pub struct TransferStats {
     pub files: u32,
     pub bytes: u64,
-    /// Lower-case hexadecimal SHA-256 of a single file; empty for directories.
+    /// Lower-case hexadecimal SHA-256 of a single file of at most 64 MiB; empty for larger ones and for directories.
     pub sha256: String,
 }
 

@@ -123,7 +123,9 @@ impl Shared {
 }
 
 fn terminal_width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col).max(20))
+    // A terminal that does not know its size says 0.
+    let told = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if told == 0 { 80 } else { told }
 }
 
 impl EventSink for LiveReporter {
