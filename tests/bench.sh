@@ -92,7 +92,7 @@ compare "30 shell provisioners" 5 "$fornax build steps.json" "ssh mux, the same"
 compare "30 shell provisioners" 5 "$fornax build steps.json" "ssh mux, 30 x true" \
     "$mux -fNM $user@127.0.0.1; for i in \$(seq 30); do $mux $user@127.0.0.1 true || exit 1; done; $mux -O exit $user@127.0.0.1"
 compare "100,000 lines" 5 "$fornax build lines.json" ssh "$ssh $user@127.0.0.1 seq 100000"
-compare "upload 1 GiB" 3 "$fornax build big.json" "cat | ssh" "$ssh $user@127.0.0.1 'cat >$work/store/peer' <big"
+compare "upload 1 GiB" 5 "$fornax build big.json" "cat | ssh" "$ssh $user@127.0.0.1 'cat >$work/store/peer' <big"
 compare "upload 10,000 files" 3 "$fornax build many.json" "tar | ssh tar" \
     "mkdir -p store/peers; tar -C many -cf - . | $ssh $user@127.0.0.1 'tar -xf - -C $work/store/peers'"
 if command -v packer >/dev/null; then
@@ -107,7 +107,7 @@ for i in $(seq 10); do
 done
 sleep1='{"type": "shell", "inline": ["sleep 1"]}'
 echo "{\"builders\": [$builders], \"provisioners\": [$sleep1, $sleep1, $sleep1]}" >ten.json
-compare "10 builders x 3 sleep 1" 2 "$fornax build ten.json" "ideal" "sleep 3"
+compare "10 builders x 3 sleep 1" 4 "$fornax build ten.json" "ideal" "sleep 3"
 if [ -x /usr/bin/time ]; then
     for name in validate build; do
         target=azure.json; [ $name = validate ] || target=ten.json
