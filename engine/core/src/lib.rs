@@ -14,6 +14,7 @@ pub mod communicator;
 pub mod diagnostic;
 pub mod duration;
 pub mod event;
+pub mod hcl;
 pub mod ids;
 pub mod interpolate;
 pub mod journal;

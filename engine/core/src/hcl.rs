@@ -1,0 +1,13 @@
+//! HCL, the language of Packer's newer templates: text to tokens to a tree, evaluation with typed values that may be
+//! unknown or sensitive, and the canonical format. Nothing in here knows what a template is.
+
+pub mod convert;
+pub mod functions;
+pub mod number;
+pub mod types;
+pub mod value;
+
+pub use convert::{ConvertError, convert};
+pub use number::Number;
+pub use types::{Field, Type};
+pub use value::Val;
