@@ -189,6 +189,13 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
+    /// Changes the finding that was added last.
+    pub(crate) fn amend_last(&mut self, f: impl FnOnce(&mut Diagnostic)) {
+        if let Some(last) = self.0.last_mut() {
+            f(last);
+        }
+    }
+
     pub fn extend(&mut self, other: Diagnostics) {
         self.0.extend(other.0);
     }

@@ -5,6 +5,8 @@ pub mod convert;
 pub mod functions;
 pub mod lex;
 pub mod number;
+pub mod parse;
+pub mod syntax;
 pub mod types;
 pub mod value;
 
