@@ -28,6 +28,8 @@ pub use run::{run_all, run_build};
 pub struct PreparedBuild {
     /// As people see it and as `-only` names it.
     pub name: String,
+    /// As components see it: without the name of the build block.
+    pub short_name: String,
     pub builder_type: String,
     pub context: PrepareContext,
     builder: Arc<dyn Builder>,

@@ -13,6 +13,7 @@ mod walk;
 
 pub use data::Data;
 pub use functions::COMMON_BUILD_KEYS;
+pub(crate) use functions::missing_build_fact;
 pub use parse::SyntaxError;
 pub use walk::{build_keys, check_syntax, refers_to_user};
 

@@ -11,6 +11,7 @@ use crate::value::{Member, Node};
 
 mod check;
 mod config;
+pub mod hcl;
 mod inspect;
 mod json;
 mod plan;

@@ -328,8 +328,10 @@ fn post_processor(name: &str, keep_input_artifact: Option<bool>) -> PostProcesso
 fn plan(provisioners: Vec<ProvisionerPlan>) -> BuildPlan {
     BuildPlan {
         name: "web".into(),
+        short_name: "web".into(),
         builder_type: "machines".into(),
         type_span: span(),
+        echo: None,
         config: config(json!({})),
         provisioners,
         error_cleanup: None,
