@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: [&str; 6] = ["shell", "file", "manifest", "powershell", "windows-shell", "windows-restart"];
+const PLUGINS: [&str; 9] = [
+    "shell",
+    "file",
+    "manifest",
+    "powershell",
+    "windows-shell",
+    "windows-restart",
+    "checksum",
+    "compress",
+    "artifice",
+];
 
 /// Settings of the outer build that would be wrong for the guests, or would make cargo build them again and again.
 const FOREIGN: [&str; 7] = [
@@ -21,7 +31,7 @@ const FOREIGN: [&str; 7] = [
 ];
 
 /// What the guests are made from. Their tests are not among it: a change there builds nothing again.
-const SOURCES: [&str; 26] = [
+const SOURCES: [&str; 35] = [
     "wit",
     "Cargo.toml",
     "Cargo.lock",
@@ -48,6 +58,15 @@ const SOURCES: [&str; 26] = [
     "plugins/windows-restart/src",
     "plugins/windows-restart/README.md",
     "plugins/windows-restart/Cargo.toml",
+    "plugins/checksum/src",
+    "plugins/checksum/README.md",
+    "plugins/checksum/Cargo.toml",
+    "plugins/compress/src",
+    "plugins/compress/README.md",
+    "plugins/compress/Cargo.toml",
+    "plugins/artifice/src",
+    "plugins/artifice/README.md",
+    "plugins/artifice/Cargo.toml",
 ];
 
 fn main() -> ExitCode {
