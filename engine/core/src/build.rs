@@ -20,6 +20,7 @@ use crate::plan::{PostProcessorPlan, ProvisionerPlan};
 use crate::plugin::{Extension, OnError};
 use crate::value::Text;
 
+pub(crate) use call::go_duration;
 pub use prepare::prepare_build;
 pub use run::{run_all, run_build};
 

@@ -3,8 +3,8 @@
 //!
 //! Understood: `type` (also a list), `properties`, `required`, `additionalProperties`, `items`, `enum`, `const`,
 //! `pattern`, `minLength`, `maxLength`, `minimum`, `maximum`, `minItems`, `maxItems`, `uniqueItems`, `anyOf`, `oneOf`,
-//! `deprecated`, and the annotations `x-duration`, `x-template`, `x-host-path`, `x-host-output`. Other keywords are left
-//! to the component's own check; `default` is documentation, because a component knows its defaults itself.
+//! `deprecated`, and the annotations `x-duration`, `x-template`, `x-host-path`, `x-host-output`, `x-host-glob`. Other
+//! keywords are left to the component's own check; `default` is documentation, because a component knows its defaults itself.
 
 use serde_json::Value as Json;
 

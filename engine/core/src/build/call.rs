@@ -158,7 +158,7 @@ impl Calls {
 }
 
 /// A duration as Go prints it, for Packer's texts: `20s`, `5m0s`, `1h0m0s`, `1.5s`, `250ms`.
-pub(super) fn go_duration(duration: Duration) -> String {
+pub(crate) fn go_duration(duration: Duration) -> String {
     let total = duration.as_secs();
     let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
     let millis = duration.subsec_millis();
