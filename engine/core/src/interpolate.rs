@@ -12,6 +12,7 @@ mod parse;
 mod walk;
 
 pub use data::Data;
+pub(crate) use format::{go_time, strftime};
 pub use functions::COMMON_BUILD_KEYS;
 pub use parse::SyntaxError;
 pub use walk::{build_keys, check_syntax, refers_to_user};

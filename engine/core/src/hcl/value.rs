@@ -57,7 +57,14 @@ impl Val {
 
     pub fn set(element: Type, mut items: Vec<Val>) -> Self {
         items.sort_by(order);
-        items.dedup_by(|a, b| equal(a, b) == Some(true));
+        items.dedup_by(|gone, kept| {
+            let same = equal(gone, kept) == Some(true);
+            // What is equal to something sensitive is as sensitive.
+            if same && gone.is_sensitive() {
+                *kept = std::mem::replace(kept, Val::NULL).mark();
+            }
+            same
+        });
         Val::Set(element, items)
     }
 
