@@ -245,7 +245,7 @@ pub fn normal(text: &str) -> String {
 /// Whether two values are equal: same type, same content. None if that is not known yet.
 pub fn equal(a: &Val, b: &Val) -> Option<bool> {
     let all = |mut pairs: Vec<Option<bool>>| {
-        if pairs.iter().any(|p| *p == Some(false)) {
+        if pairs.contains(&Some(false)) {
             return Some(false);
         }
         pairs.retain(Option::is_none);
