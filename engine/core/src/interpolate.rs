@@ -12,6 +12,7 @@ mod parse;
 mod walk;
 
 pub use data::Data;
+pub(crate) use format::{go_time, strftime};
 pub use functions::COMMON_BUILD_KEYS;
 pub(crate) use functions::missing_build_fact;
 pub use parse::SyntaxError;

@@ -119,9 +119,9 @@ pub fn call(name: &str, args: Vec<Data>, scope: &Scope<'_>, at: usize) -> Result
         }
         "strftime" => {
             call.count(1..=1)?;
-            let format = call.text(0)?.expose();
+            let layout = call.text(0)?.expose();
             let time = scope.start_time.to_zoned(TimeZone::UTC);
-            jiff::fmt::strtime::format(&format, &time).map_err(|e| call.fail(e)).and_then(plain)
+            format::strftime(&time, &layout).map_err(|e| call.fail(e)).and_then(plain)
         }
         "timestamp" => call.count(0..=0).and_then(|()| plain(scope.start_time.as_second().to_string())),
         "uuid" => call.count(0..=0).and_then(|()| plain(crate::ids::time_ordered_uuid())),
