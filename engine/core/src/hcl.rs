@@ -2,6 +2,7 @@
 //! unknown or sensitive, and the canonical format. Nothing in here knows what a template is.
 
 pub mod convert;
+pub mod format;
 pub mod functions;
 pub mod lex;
 pub mod number;
