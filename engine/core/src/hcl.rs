@@ -3,6 +3,7 @@
 
 pub mod convert;
 pub mod eval;
+pub mod format;
 pub mod functions;
 pub mod lex;
 pub mod number;

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use unicode_ident::{is_xid_continue, is_xid_start};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     OpenBrace,
@@ -253,6 +255,7 @@ impl<'a> Lexer<'a> {
             }
             b'\n' => return self.push(Kind::QuotedNewline, 1),
             b'\r' if bytes.get(1) == Some(&b'\n') => return self.push(Kind::QuotedNewline, 2),
+            b'\r' => return self.push(Kind::QuotedNewline, 1),
             _ => {}
         }
         if self.sequence_start() {
@@ -261,8 +264,7 @@ impl<'a> Lexer<'a> {
         let mut i = 0;
         while i < bytes.len() {
             match bytes[i] {
-                b'"' | b'\n' => break,
-                b'\r' if bytes.get(i + 1) == Some(&b'\n') => break,
+                b'"' | b'\n' | b'\r' => break,
                 b'\\' if !matches!(bytes.get(i + 1), None | Some(b'\n' | b'\r')) => {
                     i += 1 + rest[i + 1..].chars().next().map_or(0, char::len_utf8);
                 }
@@ -295,10 +297,9 @@ impl<'a> Lexer<'a> {
 
     fn heredoc(&mut self, marker: Range<usize>, line_start: bool) {
         if line_start {
-            let rest = self.rest();
-            let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            if line.trim() == &self.source[marker.clone()] {
+            // A marker that the text ends behind closes nothing: Packer wants the line break.
+            let line = self.rest().split_once('\n').map(|(line, _)| line.strip_suffix('\r').unwrap_or(line));
+            if let Some(line) = line.filter(|line| line.trim() == &self.source[marker]) {
                 self.modes.pop();
                 return self.push(Kind::CloseHeredoc, line.len());
             }
@@ -347,12 +348,11 @@ fn number_length(bytes: &[u8]) -> usize {
     i
 }
 
-/// A letter or underscore, then letters, digits, underscores and hyphens.
+/// A letter or underscore, then letters, digits, underscores, hyphens and what else Unicode counts to identifiers.
 fn ident_length(rest: &str) -> usize {
     let mut length = 0;
     for (i, c) in rest.char_indices() {
-        let fits =
-            if i == 0 { c.is_alphabetic() || c == '_' } else { c.is_alphanumeric() || c == '_' || c == '-' };
+        let fits = if i == 0 { is_xid_start(c) || c == '_' } else { is_xid_continue(c) || c == '-' };
         if !fits {
             break;
         }

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 mod config;
 mod conversions;
+mod formatting;
 mod interpolation;
 mod templates;
 
