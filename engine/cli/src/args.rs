@@ -32,8 +32,14 @@ pub enum Command {
     Simulator(SimulatorCommand),
     /// List the plugins with their types, digests and rights
     Plugins(PluginArgs),
+    /// Evaluate expressions with the values of a template
+    Console(ConsoleArgs),
+    /// Check that the plugins are there which a template requires
+    Init(InitArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
     /// Print the version
-    Version,
+    Version(VersionArgs),
 }
 
 fn switch() -> clap::builder::ValueParser {
@@ -50,7 +56,7 @@ pub struct TemplateArgs {
     /// Variable, `name=value`; may repeat
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// JSON file with variables; may repeat
+    /// File with variables, JSON or HCL; may repeat
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<PathBuf>,
     /// Only these builds, separated by commas
@@ -59,6 +65,9 @@ pub struct TemplateArgs {
     /// All builds and post-processors but these, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub except: Vec<String>,
+    /// `hcl2` for a console without a template
+    #[arg(long = "config-type", value_name = "TYPE")]
+    pub config_type: Option<String>,
 }
 
 /// Flags of Packer that have nothing to choose between here.
@@ -218,6 +227,50 @@ pub struct InspectArgs {
     #[arg(long)]
     pub json: bool,
     pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ConsoleArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Template file or folder
+    pub path: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Accepted for compatibility: nothing is fetched, so nothing is upgraded
+    #[arg(long, hide = true)]
+    pub upgrade: bool,
+    /// Accepted for compatibility
+    #[arg(long, hide = true)]
+    pub force: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Template file or folder
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct VersionArgs {
+    /// Packer's machine-readable lines
+    #[arg(long = "machine-readable")]
+    pub machine_readable: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -56,10 +56,10 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,
-            Command::Version => {
-                println!("{}", version());
-                Ok(Exit::Done)
-            }
+            Command::Console(args) => command::console::run(args).await,
+            Command::Init(args) => command::init::run(args).await,
+            Command::Completions(args) => command::completions::run(&args),
+            Command::Version(args) => command::version::run(&args),
         }
     });
     // A blocking read of standard input or a hung library thread must not keep the process alive.
@@ -67,15 +67,11 @@ fn run(command: Command) -> Result<Exit, CliError> {
     exit
 }
 
-fn version() -> String {
-    format!("Fornax v{}", env!("CARGO_PKG_VERSION"))
-}
-
 /// What clap has to say, with Packer's exit codes.
 fn usage(arguments: &[String], error: &clap::Error) -> Exit {
     match arguments.get(1).map(String::as_str) {
         Some("-v" | "--version" | "--v") => {
-            println!("{}", version());
+            println!("{}", command::version::line());
             return Exit::Done;
         }
         None => {
