@@ -4,6 +4,7 @@ pub mod build;
 pub mod cleanup;
 pub mod inspect;
 pub mod plugins;
+mod salvage;
 pub mod simulator;
 pub mod template;
 pub mod validate;

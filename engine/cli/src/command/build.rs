@@ -3,17 +3,17 @@
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fornax_core::Redactor;
 use fornax_core::build::{RunSettings, prepare_build, run_all};
 use fornax_core::event::{Event, EventSink};
 use fornax_core::plugin::OnError;
 use fornax_core::report::RunReport;
 use fornax_core::secret::RedactingSink;
-use fornax_core::{Diagnostics, Redactor};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{Source, load, read, show};
+use super::template::{Source, load, read, show_of};
 use crate::args::{BuildArgs, OnErrorArg};
 use crate::error::{CliError, Exit};
 use crate::journal_file::JournalFile;
@@ -29,16 +29,17 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let source = read(&args.path)?;
     let (loaded, mut found) = load(&source, &args.template, &redactor)?;
     let Some((template, plan)) = loaded else {
-        show(&found, args.json, &redactor);
+        show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     };
     if found.has_errors() {
-        show(&found, args.json, &redactor);
+        show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     }
     let reporter = reporter(&args);
+    let say = |line: &str| reporter.text(&redactor.redact(&format!("{line}\n")));
     let parts =
-        target::for_build(&args, &plan, &redactor, &|line| reporter.text(&format!("{line}\n"))).await?;
+        target::for_build(&args, &plan, &redactor, &say).await.map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
@@ -46,7 +47,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         found.extend(more);
         builds.extend(prepared);
     }
-    report_findings(&found, &args, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }
@@ -147,10 +148,6 @@ fn reporter(args: &BuildArgs) -> Arc<dyn Reporter> {
     let color = args.color.unwrap_or(terminal) && !plain;
     let lines = LineReporter::new(out.clone(), LineOptions { color, timestamps: args.timestamp_ui });
     if terminal { Arc::new(LiveReporter::new(out, lines)) } else { Arc::new(lines) }
-}
-
-fn report_findings(found: &Diagnostics, args: &BuildArgs, redactor: &Redactor) {
-    show(found, args.json, redactor);
 }
 
 /// First signal: stop and undo. Second: stop undoing too.

@@ -9,6 +9,7 @@ use fornax_core::plan::Plan;
 use fornax_core::template::{self, PlanOptions, Template};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
 
+use super::salvage;
 use crate::args::TemplateArgs;
 use crate::error::CliError;
 
@@ -72,10 +73,13 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceFile>, CliError> {
 /// What the command line adds to the template.
 pub fn options(source: &Source, args: &TemplateArgs) -> Result<PlanOptions, CliError> {
     let mut vars = Vec::new();
-    for var in &args.vars {
-        let (name, value) = var
-            .split_once('=')
-            .ok_or_else(|| CliError::failed(format!("-var {var:?} has no value; write -var 'name=value'")))?;
+    for (number, var) in (1..).zip(&args.vars) {
+        // What was written may be a secret in a wrong form, so it is not shown.
+        let (name, value) = var.split_once('=').ok_or_else(|| {
+            CliError::failed(format!(
+                "the value of -var number {number} has no \"=\"; write -var 'name=value'"
+            ))
+        })?;
         vars.push((name.to_owned(), value.to_owned()));
     }
     let var_files = args.var_files.iter().map(|p| file(p)).collect::<Result<_, _>>()?;
@@ -113,14 +117,32 @@ pub fn load(
     Ok((Some((template, plan)), found))
 }
 
+/// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
+pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
+    if found.has_errors() {
+        conceal(source, args, redactor);
+    }
+    show(found, json, redactor);
+}
+
+/// Makes known what the texts themselves say is secret, where nothing else says it.
+pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
+    let var_files: Vec<_> = args.var_files.iter().filter_map(|path| file(path).ok()).collect();
+    salvage::register(source.file.text(), var_files.iter().map(|f| f.text()), &args.vars, redactor);
+}
+
 /// Prints findings: JSON objects on standard output, or text on standard error.
 pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
     let found = found.clone().sorted();
     for finding in found.iter() {
         if json {
-            println!("{}", redactor.redact(&finding.to_json().to_string()));
+            let mut value = finding.to_json();
+            for key in ["summary", "detail", "help", "file"] {
+                redactor.redact_json(&mut value[key]);
+            }
+            println!("{value}");
         } else {
-            eprintln!("{}", redactor.redact(&finding.render()));
+            eprintln!("{}", finding.render_masked(redactor));
         }
     }
     if !json && found.has_errors() {

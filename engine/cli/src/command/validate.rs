@@ -2,7 +2,7 @@
 
 use fornax_core::Redactor;
 
-use super::template::{load, read, show};
+use super::template::{conceal, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -13,7 +13,8 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     let source = read(&args.path)?;
     if args.syntax_only {
         let (_, found) = fornax_core::template::parse(&source.file);
-        show(&found, args.json, &redactor);
+        conceal(&source, &args.template, &redactor);
+        show_of(&source, &args.template, &found, args.json, &redactor);
         if found.has_errors() {
             return Ok(Exit::Failed);
         }
@@ -33,7 +34,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             found.extend(more);
         }
     }
-    show(&found, args.json, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }
