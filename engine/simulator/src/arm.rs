@@ -3,9 +3,11 @@
 //! `dispatch` is the door (faults, authentication, api-versions, headers), `call` and `reply` are what passes through
 //! it, the modules by provider hold the rules, and `operation` lets effects take their time.
 
+pub(crate) mod address;
 pub(crate) mod call;
 pub(crate) mod catalogue;
 pub(crate) mod clock;
+pub(crate) mod conditional;
 pub(crate) mod disk;
 pub(crate) mod dispatch;
 pub(crate) mod effect;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::address::Prefix;
 use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
@@ -81,47 +82,31 @@ fn in_use(resource: &Resource, user: &str) -> ArmError {
             ),
         )
     } else {
-        (
-            "InUseSubnetCannotBeDeleted",
-            format!(
-                "Subnet of {id} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources within the subnet."
-            ),
-        )
+        return subnet_in_use(id, user);
     };
     err(400, code, text)
 }
 
 pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
     call.check_version(kind)?;
-    let Some(name) = call.segments.get(7) else { return list(state, call, kind) };
+    let name = call.segment(7);
     if std::ptr::eq(kind, &VNET) && call.segments.len() > 8 {
         return subnets(state, call);
     }
     let group_id = group::require(state, call)?;
     let short = kind.name.rsplit('/').next().unwrap_or_default();
-    let id = format!("{group_id}/providers/Microsoft.Network/{short}/{name}");
+    let id = state.canonical(format!("{group_id}/providers/Microsoft.Network/{short}/{name}"));
+    super::conditional::check(call, state.get(&id))?;
     match call.method.as_str() {
         "GET" => {
             let resource = state.get(&id).ok_or_else(|| missing(kind, name, call.segment(3)))?;
             Ok(Answer::json(200, super::view::resource(state, resource, None)).into())
         }
         "PUT" => put(state, call, kind, &id, name),
+        "PATCH" => group::patch_tags(state, call, kind, &id),
         "DELETE" => delete(state, &id),
         _ => Err(call.method_not_allowed()),
     }
-}
-
-fn list(state: &State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
-    let prefix = format!(
-        "{}/",
-        if call.segments.len() > 5 { call.group_id() } else { format!("/subscriptions/{}", call.segment(1)) }
-            .to_lowercase()
-    );
-    let fits = |r: &&Resource| r.id.to_lowercase().starts_with(&prefix);
-    Ok(Answer::list(
-        state.of_kind(kind).filter(fits).map(|r| super::view::resource(state, r, None)).collect(),
-    )
-    .into())
 }
 
 fn subnets(state: &State, call: &Call) -> Outcome<Reply> {
@@ -147,39 +132,14 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     let tags = names::tags(&body)?;
     let location = group::required_location(&body)?;
     let mut properties = object(body["properties"].clone());
-    let existing =
-        state.get(id).map(|r| (r.location.clone(), r.state, r.created_by.clone(), r.properties.clone()));
-    if let Some((place, provisioning, ..)) = &existing {
-        if *place != location {
-            return Err(gateway(
-                409,
-                "InvalidResourceLocation",
-                format!(
-                    "The resource '{name}' already exists in location '{place}' in resource group '{}'. A resource with the same \
-                 name cannot be created in location '{location}'. Please select a new resource name.",
-                    call.segment(3)
-                ),
-            ));
-        }
-        if *provisioning == Provisioning::Deleting {
-            return Err(err(
-                409,
-                "AnotherOperationInProgress",
-                format!("Another operation on this or dependent resource is in progress for {id}."),
-            ));
-        }
+    let existing = state.get(id).map(|r| (r.created_by.clone(), r.created_at, r.properties.clone()));
+    if let Some(resource) = state.get(id) {
+        group::same_location(resource, &location)?;
+        group::idle(resource)?;
     }
-    let before = existing.as_ref().map(|(.., p)| p.clone()).unwrap_or_default();
+    let before = existing.as_ref().map(|(_, _, p)| p.clone()).unwrap_or_default();
     if std::ptr::eq(kind, &VNET) {
-        let subnets = properties.entry("subnets").or_insert_with(|| json!([]));
-        for subnet in subnets.as_array_mut().into_iter().flatten() {
-            let subnet_name = subnet["name"].as_str().unwrap_or("default").to_owned();
-            subnet["id"] = json!(format!("{id}/subnets/{subnet_name}"));
-            subnet["properties"]["provisioningState"] = json!("Succeeded");
-            if let Some(reference) = subnet["properties"].get("networkSecurityGroup") {
-                require(state, reference, &NSG, &location)?;
-            }
-        }
+        virtual_network(state, id, &location, &mut properties, &before)?;
     } else if std::ptr::eq(kind, &PUBLIC_IP) {
         let standard = body["sku"]["name"].as_str().is_some_and(|s| s.eq_ignore_ascii_case("Standard"));
         let fixed = properties
@@ -197,7 +157,29 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             properties.get("dnsSettings").and_then(|d| d["domainNameLabel"].as_str()).map(str::to_owned)
         {
             names::check_dns_label(&label)?;
-            properties["dnsSettings"]["fqdn"] = json!(format!("{label}.{location}.cloudapp.azure.com"));
+            let fqdn = format!("{label}.{location}.cloudapp.azure.com");
+            let taken = state.of_kind(&PUBLIC_IP).any(|ip| {
+                let other = ip.properties.get("dnsSettings").and_then(|d| d["fqdn"].as_str());
+                other == Some(fqdn.as_str()) && !same(&ip.id, id)
+            });
+            if taken {
+                return Err(err(
+                    400,
+                    "DnsRecordInUse",
+                    format!("DNS record {fqdn} is already used by another public IP."),
+                ));
+            }
+            properties["dnsSettings"]["fqdn"] = json!(fqdn);
+        }
+        let limit = state.market.limit("PublicIPAddresses", &location);
+        if existing.is_none() && super::catalogue::count(state, &PUBLIC_IP, &location) >= limit {
+            return Err(err(
+                400,
+                "PublicIPCountLimitReached",
+                format!(
+                    "Cannot create more than {limit} public IP addresses for this subscription in this region."
+                ),
+            ));
         }
         match before.get("ipAddress") {
             Some(address) => {
@@ -213,7 +195,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             None => {}
         }
     } else if std::ptr::eq(kind, &NIC) {
-        interface(state, id, &location, &mut properties)?;
+        interface(state, id, &location, &mut properties, &before)?;
         let mac = before.get("macAddress").cloned().unwrap_or_else(|| json!(state.new_mac()));
         properties.insert("macAddress".into(), mac);
     } else if let Some(rules) = properties.get_mut("securityRules").and_then(Value::as_array_mut) {
@@ -251,8 +233,9 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             extra.insert(key.to_owned(), value.clone());
         }
     }
-    let creator = existing.map_or_else(|| call.client.clone(), |(_, _, by, _)| by);
-    let mut resource = state.fresh(id, kind, &location, &creator, call.now);
+    let (creator, at) =
+        existing.map_or_else(|| (call.client.clone(), call.now), |(creator, at, _)| (creator, at));
+    let mut resource = state.fresh(id, kind, &location, &creator, at);
     resource.tags = tags;
     resource.extra = extra;
     resource.properties = properties;
@@ -316,11 +299,95 @@ fn require<'a>(
     }
 }
 
+/// A network's address space and subnets. The list of subnets is replaced as a whole, so one that is left out goes,
+/// unless somebody uses it.
+fn virtual_network(
+    state: &State,
+    id: &str,
+    location: &str,
+    properties: &mut serde_json::Map<String, Value>,
+    before: &serde_json::Map<String, Value>,
+) -> Outcome<()> {
+    let prefix = |text: &str| {
+        let problem = || err(400, "InvalidCIDRNotation", format!("The address prefix {text} is not valid."));
+        Prefix::parse(text).ok_or_else(problem)
+    };
+    let space = properties.get("addressSpace").and_then(|s| s["addressPrefixes"].as_array());
+    let Some(space) = space.filter(|s| !s.is_empty()) else {
+        return Err(invalid("addressSpace", "Virtual network must have an address space."));
+    };
+    let space =
+        space.iter().map(|p| prefix(p.as_str().unwrap_or_default())).collect::<Outcome<Vec<Prefix>>>()?;
+    let mut seen: Vec<(String, Prefix)> = Vec::new();
+    let subnets = properties.entry("subnets").or_insert_with(|| json!([]));
+    for subnet in subnets.as_array_mut().into_iter().flatten() {
+        let name = subnet["name"].as_str().unwrap_or_default().to_owned();
+        names::check(&SUBNET, &name)?;
+        let text = subnet["properties"]["addressPrefix"].as_str().unwrap_or_default().to_owned();
+        let range = prefix(&text)?;
+        if range.length() > 29 || !space.iter().any(|whole| whole.contains(range)) {
+            return Err(err(
+                400,
+                "NetcfgInvalidSubnet",
+                format!(
+                    "Subnet '{name}' is not valid in virtual network {id}: {text} is no part of it or too small."
+                ),
+            ));
+        }
+        for (other, taken) in &seen {
+            if other.eq_ignore_ascii_case(&name) {
+                return Err(err(
+                    400,
+                    "DuplicateResourceName",
+                    format!("Resource {id} has two subnets '{name}'."),
+                ));
+            }
+            if taken.overlaps(range) {
+                return Err(err(
+                    400,
+                    "NetcfgSubnetRangesOverlap",
+                    format!(
+                        "Subnet '{name}' is not valid because its IP address range overlaps with that of '{other}'."
+                    ),
+                ));
+            }
+        }
+        subnet["id"] = json!(format!("{id}/subnets/{name}"));
+        subnet["properties"]["provisioningState"] = json!("Succeeded");
+        if let Some(reference) = subnet["properties"].get("networkSecurityGroup") {
+            require(state, reference, &NSG, location)?;
+        }
+        seen.push((name, range));
+    }
+    for subnet in before.get("subnets").and_then(Value::as_array).into_iter().flatten() {
+        let stays = seen
+            .iter()
+            .any(|(name, _)| subnet["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)));
+        let user = state.nics_referring("subnet", id_of(subnet)).next();
+        if let Some((_, user)) = user.filter(|_| !stays) {
+            return Err(subnet_in_use(id_of(subnet), &user));
+        }
+    }
+    Ok(())
+}
+
+fn subnet_in_use(id: &str, user: &str) -> ArmError {
+    err(
+        400,
+        "InUseSubnetCannotBeDeleted",
+        format!(
+            "Subnet {id} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources \
+             within the subnet."
+        ),
+    )
+}
+
 fn interface(
     state: &State,
     id: &str,
     location: &str,
     properties: &mut serde_json::Map<String, Value>,
+    before: &serde_json::Map<String, Value>,
 ) -> Outcome<()> {
     if let Some(group) = properties.get("networkSecurityGroup") {
         require(state, group, &NSG, location)?;
@@ -358,15 +425,53 @@ fn interface(
                 ));
             }
         }
-        let neighbours =
-            state.nics_referring("subnet", &subnet).filter(|(nic, _)| !same(&nic.id, id)).count();
-        if inner.get("privateIPAddress").is_none() {
-            inner["privateIPAddress"] = json!(format!("10.0.0.{}", 4 + neighbours % 250));
-        }
+        private_address(state, id, &name, &subnet, inner, before)?;
         inner["privateIPAddressVersion"] = json!("IPv4");
         inner["provisioningState"] = json!("Succeeded");
         inner["primary"] = json!(true);
     }
+    Ok(())
+}
+
+/// An interface keeps its address as long as it stays in its subnet; a new one gets the first that is free.
+fn private_address(
+    state: &State,
+    id: &str,
+    name: &str,
+    subnet: &str,
+    inner: &mut Value,
+    before: &serde_json::Map<String, Value>,
+) -> Outcome<()> {
+    let mut taken = Vec::new();
+    for (nic, _) in state.nics_referring("subnet", subnet).filter(|(nic, _)| !same(&nic.id, id)) {
+        let address = |c: &&Value| c["properties"]["privateIPAddress"].as_str().map(str::to_owned);
+        taken.extend(State::ip_configurations(nic).iter().filter_map(address));
+    }
+    if let Some(wanted) = inner["privateIPAddress"].as_str() {
+        if taken.iter().any(|t| t == wanted) {
+            return Err(err(
+                400,
+                "PrivateIPAddressInUse",
+                format!(
+                    "IP configuration {id}/ipConfigurations/{name} is using the private IP address {wanted} which is already allocated."
+                ),
+            ));
+        }
+        return Ok(());
+    }
+    let kept = before
+        .get("ipConfigurations")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|c| c["name"].as_str() == Some(name) && same(id_of(&c["properties"]["subnet"]), subnet));
+    let kept = kept.and_then(|c| c["properties"]["privateIPAddress"].as_str().map(str::to_owned));
+    let range = state.subnet(subnet).and_then(|s| s["properties"]["addressPrefix"].as_str());
+    let free = || range.and_then(Prefix::parse).and_then(|range| range.free(&taken));
+    let address = kept.or_else(free).ok_or_else(|| {
+        err(400, "SubnetIsFull", format!("Subnet {subnet} does not have enough capacity for 1 IP addresses."))
+    })?;
+    inner["privateIPAddress"] = json!(address);
     Ok(())
 }
 
@@ -376,7 +481,7 @@ fn delete(state: &mut State, id: &str) -> Outcome<Reply> {
         return Err(in_use(resource, &user));
     }
     let (subject, location) = (resource.id.clone(), resource.location.clone());
-    let after = state.cancel_operation(id).into_iter().collect();
+    let after = state.end_operation(id);
     if let Some(resource) = state.get_mut(id) {
         resource.state = Provisioning::Deleting;
     }
