@@ -69,7 +69,11 @@ pub struct PluginArgs {
     /// Grant a right to a plugin, `PLUGIN=RIGHT[:WHAT]`, for instance `acme/notes=network:example.org`; may repeat
     #[arg(long = "grant", value_name = "GRANT")]
     pub grants: Vec<String>,
-    /// JSON file with grants
+    /// Take a right away, from all plugins or from one, `[PLUGIN=]RIGHT[:WHAT]`: `host-exec`, `network`, `all`,
+    /// `shell-local=host-exec`; may repeat
+    #[arg(long = "deny", value_name = "DENIAL")]
+    pub denials: Vec<String>,
+    /// JSON file with grants and denials
     #[arg(long = "policy", value_name = "FILE")]
     pub policy: Option<PathBuf>,
 }

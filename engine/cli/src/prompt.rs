@@ -29,7 +29,7 @@ fn ask(question: &str, choices: &[char]) -> Option<char> {
             return None;
         }
         match (line.trim().chars().next(), choices) {
-            (_, []) => return None,
+            (_, []) => return Some(' '),
             (answer, [only]) if answer.is_none() || answer == Some(*only) => return Some(*only),
             (Some(answer), _) if choices.contains(&answer.to_ascii_lowercase()) => {
                 return Some(answer.to_ascii_lowercase());

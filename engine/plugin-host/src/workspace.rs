@@ -26,7 +26,11 @@ pub struct StepDir {
 
 impl StepDir {
     pub fn new() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("fornax-step-").tempdir()?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("fornax-step-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let dir = builder.tempdir()?;
         let root = dir.path().canonicalize()?;
         let (work, parts) = (root.join("work"), root.join("parts"));
         std::fs::create_dir(&work)?;
@@ -166,6 +170,11 @@ mod tests {
     #[test]
     fn goes_when_dropped() {
         let dir = StepDir::new().expect("made");
+        #[cfg(unix)]
+        {
+            let meta = dir._dir.path().metadata().expect("exists");
+            assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o700);
+        }
         let work = dir.work().to_owned();
         drop(dir);
         assert!(!work.exists());
