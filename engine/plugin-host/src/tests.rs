@@ -15,6 +15,7 @@ mod host_exec;
 mod http;
 mod load;
 mod machine;
+mod windows;
 
 fn host(cache: &Path, change: impl FnOnce(&mut HostConfig)) -> PluginHost {
     let mut config = HostConfig {
