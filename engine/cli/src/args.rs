@@ -206,6 +206,10 @@ pub struct CleanupArgs {
     /// All builds that did not end cleanly
     #[arg(long, conflicts_with = "build")]
     pub all: bool,
+    /// Where journals are lost: look for resources by the tags of builds, with the credentials of this template, or
+    /// with those of ARM_CLIENT_ID, ARM_CLIENT_SECRET, ARM_TENANT_ID and ARM_SUBSCRIPTION_ID when none is named
+    #[arg(long = "by-tag", value_name = "TEMPLATE", num_args = 0..=1, default_missing_value = "")]
+    pub by_tag: Option<String>,
     /// Say what would be removed, and remove nothing
     #[arg(long = "dry-run")]
     pub dry_run: bool,
@@ -280,6 +284,15 @@ mod tests {
         assert_eq!(build.parallel_builds, 2);
         assert_eq!(build.on_error, OnErrorArg::Abort);
         assert_eq!(build.path, "t.json");
+        for (line, template, build) in [
+            ("fornax cleanup --by-tag", Some(""), None),
+            ("fornax cleanup -by-tag --all", Some(""), None),
+            ("fornax cleanup --by-tag t.json --build b", Some("t.json"), Some("b")),
+            ("fornax cleanup --all", None, None),
+        ] {
+            let Ok(Cli { command: Command::Cleanup(cleanup) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((cleanup.by_tag.as_deref(), cleanup.build.as_deref()), (template, build), "{line}");
+        }
         assert!(parse("fornax build -nonsense t.json").is_err());
         assert!(parse("fornax build").is_err());
     }

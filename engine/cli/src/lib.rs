@@ -11,6 +11,7 @@ mod journal_file;
 mod logging;
 mod paths;
 mod plugin_http;
+mod process;
 mod prompt;
 mod reporter;
 mod simulation;

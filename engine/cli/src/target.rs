@@ -128,6 +128,7 @@ pub fn azure(simulator: Option<&Arc<Simulator>>) -> AzureFactory {
         connector: Arc::new(SshConnector::new(dialer)),
         simulated: simulator.is_some(),
         target: simulator.map(|simulator| target_of(simulator)),
+        process: crate::process::word(),
     })
 }
 
