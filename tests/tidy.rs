@@ -35,6 +35,9 @@ fn dependencies_point_inwards() {
         ("plugins/shell", &["fornax-plugin-sdk"]),
         ("plugins/file", &["fornax-plugin-sdk"]),
         ("plugins/manifest", &["fornax-plugin-sdk"]),
+        ("plugins/shell-local", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
+        ("plugins/breakpoint", &["fornax-plugin-sdk"]),
+        ("plugins/sleep", &["fornax-plugin-sdk"]),
     ] {
         for name in ours(folder) {
             assert!(allowed.contains(&name.as_str()), "{folder} must not depend on {name}");

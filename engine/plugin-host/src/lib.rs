@@ -24,6 +24,7 @@ mod host_outside;
 mod host_run;
 mod host_ui;
 pub mod http;
+mod leftovers;
 mod local;
 mod locks;
 mod output;

@@ -71,6 +71,38 @@ async fn a_denial_is_named() {
 }
 
 #[tokio::test]
+async fn rights_by_default_belong_to_what_is_built_in_and_not_to_its_name() {
+    let component =
+        fornax_plugin_bundle::components().iter().find(|c| c.name == "shell-local").expect("built in");
+    let granted = async |load: &str, deny: &[&str]| {
+        let dir = folder(&[("shell-local/plugin.wasm", component.bytes.to_vec())]);
+        let mut policy = Policy::new();
+        for denial in deny {
+            policy.deny(denial).expect("valid");
+        }
+        let host = host(&super::builtin::cache(), |c| c.policy = policy);
+        let problems = match load {
+            "built in" => host.load_builtin(&[("shell-local", component.bytes)]).await,
+            _ => host.load_dir(dir.path()).await,
+        };
+        assert!(problems.is_empty(), "{:?}", reasons(&problems));
+        let step = config(serde_json::json!({"command": "true"}));
+        let extension = host.catalog().find(ExtensionKind::Provisioner, "shell-local").expect("loaded");
+        (extension.info().capabilities[0].granted, extension.prepare(&step).await.map(|_| ()))
+    };
+    let (ours, prepared) = granted("built in", &[]).await;
+    assert!(ours && prepared.is_ok(), "{prepared:?}");
+    let (theirs, prepared) = granted("a folder", &[]).await;
+    assert!(!theirs);
+    let message = prepared.expect_err("not granted").to_string();
+    assert!(message.contains("--grant fornax/shell-local=host-exec:*"), "{message}");
+    let (denied, prepared) = granted("built in", &["host-exec"]).await;
+    assert!(!denied);
+    let Err(PluginError::Denied { reason, .. }) = prepared else { panic!("{prepared:?}") };
+    assert!(reason.contains("--deny host-exec"), "{reason}");
+}
+
+#[tokio::test]
 async fn the_engines_folder_and_environment() {
     let mut bench = any_program().await;
     let folder = bench.dir.path().canonicalize().expect("exists").display().to_string();
