@@ -82,7 +82,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         simulated: args.simulate,
         variables: plan.variables.clone(),
         parallel: (args.parallel_builds > 0).then_some(args.parallel_builds),
-        remove_file: Arc::new(|path: &std::path::Path| std::fs::remove_file(path)),
+        remove_file: Arc::new(remove),
     };
     let watcher = tokio::spawn(watch_signals(settings.sink.clone(), cancel, abandon));
     let report = run_all(builds, settings).await;
@@ -90,6 +90,14 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     reporter.close();
     let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
     finish(&args, &parts, &report, &reporter, &redactor, &opened).await
+}
+
+/// Removes a file of an artifact that is not kept, or a folder that a post-processor published.
+fn remove(path: &std::path::Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        return std::fs::remove_dir_all(path);
+    }
+    std::fs::remove_file(path)
 }
 
 /// What stands when all builds have ended: the summary, the report, the journals of which something remains.
