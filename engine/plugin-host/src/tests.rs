@@ -28,12 +28,12 @@ fn host(cache: &Path, change: impl FnOnce(&mut HostConfig)) -> PluginHost {
     PluginHost::new(config)
 }
 
-fn folder(guests: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
 /// The plugin for which tests call the host without any guest.
 fn id() -> crate::policy::PluginId<'static> {
     crate::policy::PluginId { name: "test/guest", digest: "", built_in: false }
 }
 
+fn folder(guests: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, bytes) in guests {
         let path = dir.path().join(name);
