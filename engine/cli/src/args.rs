@@ -25,6 +25,11 @@ pub enum Command {
     Validate(ValidateArgs),
     /// List variables, builders and provisioners of a template
     Inspect(InspectArgs),
+    /// Rewrite the keys of a JSON template that have changed over the years
+    Fix(FixArgs),
+    /// Convert a JSON template to HCL2
+    #[command(name = "hcl2_upgrade")]
+    Hcl2Upgrade(Hcl2UpgradeArgs),
     /// Remove what builds left behind that ended without cleaning up
     Cleanup(CleanupArgs),
     /// Run or ask the local Azure simulator
@@ -199,6 +204,38 @@ pub struct InspectArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = crate::command::fix::help())]
+pub struct FixArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    /// Check the fixed template
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub validate: bool,
+    /// Diagnostics as JSON, one a line, on standard output after the template
+    #[arg(long)]
+    pub json: bool,
+    /// JSON template, or `-` for standard input
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Hcl2UpgradeArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    /// Where the result goes: the template's name with `.pkr.hcl` unless given, `-` for standard output
+    #[arg(long = "output-file", value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+    /// Comments that explain the blocks
+    #[arg(long = "with-annotations", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub with_annotations: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// JSON template, or `-` for standard input
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct CleanupArgs {
     /// Only this build
     #[arg(long, value_name = "ID")]
@@ -295,5 +332,21 @@ mod tests {
         }
         assert!(parse("fornax build -nonsense t.json").is_err());
         assert!(parse("fornax build").is_err());
+    }
+
+    #[test]
+    fn conversions_take_packers_flags() {
+        for (line, validate) in
+            [("fornax fix t.json", true), ("fornax fix -validate=false -var a=b t.json", false)]
+        {
+            let Ok(Cli { command: Command::Fix(fix) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((fix.validate, fix.path.as_str()), (validate, "t.json"), "{line}");
+        }
+        let cli =
+            parse("fornax hcl2_upgrade -with-annotations -output-file=new/t.pkr.hcl -var-file v.json t.json");
+        let Ok(Cli { command: Command::Hcl2Upgrade(upgrade) }) = cli else { panic!("{cli:?}") };
+        assert!(upgrade.with_annotations);
+        assert_eq!(upgrade.output_file, Some(PathBuf::from("new/t.pkr.hcl")));
+        assert!(parse("fornax hcl2_upgrade").is_err());
     }
 }

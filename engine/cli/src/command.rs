@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod cleanup;
+pub mod fix;
+pub mod hcl2_upgrade;
 pub mod inspect;
 pub mod plugins;
 mod salvage;

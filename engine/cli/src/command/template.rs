@@ -51,6 +51,16 @@ pub fn read(path: &str) -> Result<Source, CliError> {
     Ok(Source { file: file(Path::new(path))?, dir, path: Some(full) })
 }
 
+/// Refuses what is not a JSON template, for the commands that work with those alone.
+pub fn json_only(path: &str, command: &str) -> Result<(), CliError> {
+    if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") || Path::new(path).is_dir() {
+        return Err(CliError::failed(format!(
+            "{path} is an HCL2 template; {command} works with JSON templates only"
+        )));
+    }
+    Ok(())
+}
+
 pub fn file(path: &Path) -> Result<Arc<SourceFile>, CliError> {
     let name = path.display().to_string();
     let size =
