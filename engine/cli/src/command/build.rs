@@ -70,7 +70,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
                 Ok(journal as _)
             })
         },
-        prompt: Arc::new(TerminalPrompt),
+        prompt: Arc::new(TerminalPrompt { reporter: reporter.clone() }),
         cancel: cancel.clone(),
         abandon: abandon.clone(),
         on_error: match args.on_error {
