@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::address::Prefix;
 use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, ArmError, Outcome, err, gateway, invalid};
-use super::state::{Provisioning, Resource, State, id_of, object, same, split_child};
-use super::versions::{Kind, NIC, NSG, PUBLIC_IP, SUBNET, VNET};
-use super::{group, names};
+use super::state::{Provisioning, Resource, State, id_of, object, same};
+use super::versions::{Kind, NIC, NSG, PUBLIC_IP, VNET};
+use super::{group, interface, names, virtual_network};
 use crate::fault::Polling;
 
 pub(crate) fn missing(kind: &Kind, name: &str, group: &str) -> ArmError {
@@ -82,7 +81,7 @@ fn in_use(resource: &Resource, user: &str) -> ArmError {
             ),
         )
     } else {
-        return subnet_in_use(id, user);
+        return virtual_network::subnet_in_use(id, user);
     };
     err(400, code, text)
 }
@@ -91,7 +90,7 @@ pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Out
     call.check_version(kind)?;
     let name = call.segment(7);
     if std::ptr::eq(kind, &VNET) && call.segments.len() > 8 {
-        return subnets(state, call);
+        return virtual_network::subnets(state, call);
     }
     let group_id = group::require(state, call)?;
     let short = kind.name.rsplit('/').next().unwrap_or_default();
@@ -109,23 +108,6 @@ pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Out
     }
 }
 
-fn subnets(state: &State, call: &Call) -> Outcome<Reply> {
-    call.check_version(&SUBNET)?;
-    if call.method != "GET" {
-        return Err(call.method_not_allowed());
-    }
-    let id = format!("{}/providers/Microsoft.Network/virtualNetworks/{}", call.group_id(), call.segment(7));
-    let network = state.get(&id).ok_or_else(|| missing(&VNET, call.segment(7), call.segment(3)))?;
-    let all = network.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default();
-    match call.segments.get(9) {
-        None => Ok(Answer::list(all).into()),
-        Some(name) => state
-            .subnet(&format!("{id}/subnets/{name}"))
-            .map(|subnet| Answer::json(200, subnet.clone()).into())
-            .ok_or_else(|| missing(&SUBNET, name, call.segment(3))),
-    }
-}
-
 fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str) -> Outcome<Reply> {
     let body = call.object()?;
     names::check(kind, name)?;
@@ -139,7 +121,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     }
     let before = existing.as_ref().map(|(_, _, p)| p.clone()).unwrap_or_default();
     if std::ptr::eq(kind, &VNET) {
-        virtual_network(state, id, &location, &mut properties, &before)?;
+        virtual_network::check(state, id, &location, &mut properties, &before)?;
     } else if std::ptr::eq(kind, &PUBLIC_IP) {
         let standard = body["sku"]["name"].as_str().is_some_and(|s| s.eq_ignore_ascii_case("Standard"));
         let fixed = properties
@@ -195,7 +177,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             None => {}
         }
     } else if std::ptr::eq(kind, &NIC) {
-        interface(state, id, &location, &mut properties, &before)?;
+        interface::check(state, id, &location, &mut properties, &before)?;
         let mac = before.get("macAddress").cloned().unwrap_or_else(|| json!(state.new_mac()));
         properties.insert("macAddress".into(), mac);
     } else if let Some(rules) = properties.get_mut("securityRules").and_then(Value::as_array_mut) {
@@ -258,7 +240,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
 }
 
 /// A reference to a resource that must exist, in the same place.
-fn require<'a>(
+pub(crate) fn require<'a>(
     state: &'a State,
     reference: &Value,
     kind: &'static Kind,
@@ -297,182 +279,6 @@ fn require<'a>(
             ),
         )),
     }
-}
-
-/// A network's address space and subnets. The list of subnets is replaced as a whole, so one that is left out goes,
-/// unless somebody uses it.
-fn virtual_network(
-    state: &State,
-    id: &str,
-    location: &str,
-    properties: &mut serde_json::Map<String, Value>,
-    before: &serde_json::Map<String, Value>,
-) -> Outcome<()> {
-    let prefix = |text: &str| {
-        let problem = || err(400, "InvalidCIDRNotation", format!("The address prefix {text} is not valid."));
-        Prefix::parse(text).ok_or_else(problem)
-    };
-    let space = properties.get("addressSpace").and_then(|s| s["addressPrefixes"].as_array());
-    let Some(space) = space.filter(|s| !s.is_empty()) else {
-        return Err(invalid("addressSpace", "Virtual network must have an address space."));
-    };
-    let space =
-        space.iter().map(|p| prefix(p.as_str().unwrap_or_default())).collect::<Outcome<Vec<Prefix>>>()?;
-    let mut seen: Vec<(String, Prefix)> = Vec::new();
-    let subnets = properties.entry("subnets").or_insert_with(|| json!([]));
-    for subnet in subnets.as_array_mut().into_iter().flatten() {
-        let name = subnet["name"].as_str().unwrap_or_default().to_owned();
-        names::check(&SUBNET, &name)?;
-        let text = subnet["properties"]["addressPrefix"].as_str().unwrap_or_default().to_owned();
-        let range = prefix(&text)?;
-        if range.length() > 29 || !space.iter().any(|whole| whole.contains(range)) {
-            return Err(err(
-                400,
-                "NetcfgInvalidSubnet",
-                format!(
-                    "Subnet '{name}' is not valid in virtual network {id}: {text} is no part of it or too small."
-                ),
-            ));
-        }
-        for (other, taken) in &seen {
-            if other.eq_ignore_ascii_case(&name) {
-                return Err(err(
-                    400,
-                    "DuplicateResourceName",
-                    format!("Resource {id} has two subnets '{name}'."),
-                ));
-            }
-            if taken.overlaps(range) {
-                return Err(err(
-                    400,
-                    "NetcfgSubnetRangesOverlap",
-                    format!(
-                        "Subnet '{name}' is not valid because its IP address range overlaps with that of '{other}'."
-                    ),
-                ));
-            }
-        }
-        subnet["id"] = json!(format!("{id}/subnets/{name}"));
-        subnet["properties"]["provisioningState"] = json!("Succeeded");
-        if let Some(reference) = subnet["properties"].get("networkSecurityGroup") {
-            require(state, reference, &NSG, location)?;
-        }
-        seen.push((name, range));
-    }
-    for subnet in before.get("subnets").and_then(Value::as_array).into_iter().flatten() {
-        let stays = seen
-            .iter()
-            .any(|(name, _)| subnet["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)));
-        let user = state.nics_referring("subnet", id_of(subnet)).next();
-        if let Some((_, user)) = user.filter(|_| !stays) {
-            return Err(subnet_in_use(id_of(subnet), &user));
-        }
-    }
-    Ok(())
-}
-
-fn subnet_in_use(id: &str, user: &str) -> ArmError {
-    err(
-        400,
-        "InUseSubnetCannotBeDeleted",
-        format!(
-            "Subnet {id} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources \
-             within the subnet."
-        ),
-    )
-}
-
-fn interface(
-    state: &State,
-    id: &str,
-    location: &str,
-    properties: &mut serde_json::Map<String, Value>,
-    before: &serde_json::Map<String, Value>,
-) -> Outcome<()> {
-    if let Some(group) = properties.get("networkSecurityGroup") {
-        require(state, group, &NSG, location)?;
-    }
-    let configurations = properties.get_mut("ipConfigurations").and_then(Value::as_array_mut);
-    let Some(configurations) = configurations.filter(|c| !c.is_empty()) else {
-        return Err(invalid(
-            "ipConfigurations",
-            "Network interface must have at least one IP configuration.",
-        ));
-    };
-    for configuration in configurations {
-        let name = configuration["name"].as_str().unwrap_or("ipconfig").to_owned();
-        configuration["id"] = json!(format!("{id}/ipConfigurations/{name}"));
-        let inner = &mut configuration["properties"];
-        let subnet = id_of(&inner["subnet"]).to_owned();
-        let network = split_child(&subnet, "/subnets/").map(|(network, _)| network).unwrap_or_default();
-        require(state, &json!({ "id": network }), &VNET, location)?;
-        if state.subnet(&subnet).is_none() {
-            return Err(err(
-                400,
-                "InvalidResourceReference",
-                format!("Resource {subnet} referenced by resource {id} was not found."),
-            ));
-        }
-        if let Some(address) = inner.get("publicIPAddress") {
-            let address = require(state, address, &PUBLIC_IP, location)?;
-            let other =
-                state.nics_referring("publicIPAddress", &address.id).find(|(nic, _)| !same(&nic.id, id));
-            if let Some((_, user)) = other {
-                return Err(err(
-                    400,
-                    "PublicIPAddressInUse",
-                    format!("Resource {} is already in use by {user}.", address.id),
-                ));
-            }
-        }
-        private_address(state, id, &name, &subnet, inner, before)?;
-        inner["privateIPAddressVersion"] = json!("IPv4");
-        inner["provisioningState"] = json!("Succeeded");
-        inner["primary"] = json!(true);
-    }
-    Ok(())
-}
-
-/// An interface keeps its address as long as it stays in its subnet; a new one gets the first that is free.
-fn private_address(
-    state: &State,
-    id: &str,
-    name: &str,
-    subnet: &str,
-    inner: &mut Value,
-    before: &serde_json::Map<String, Value>,
-) -> Outcome<()> {
-    let mut taken = Vec::new();
-    for (nic, _) in state.nics_referring("subnet", subnet).filter(|(nic, _)| !same(&nic.id, id)) {
-        let address = |c: &&Value| c["properties"]["privateIPAddress"].as_str().map(str::to_owned);
-        taken.extend(State::ip_configurations(nic).iter().filter_map(address));
-    }
-    if let Some(wanted) = inner["privateIPAddress"].as_str() {
-        if taken.iter().any(|t| t == wanted) {
-            return Err(err(
-                400,
-                "PrivateIPAddressInUse",
-                format!(
-                    "IP configuration {id}/ipConfigurations/{name} is using the private IP address {wanted} which is already allocated."
-                ),
-            ));
-        }
-        return Ok(());
-    }
-    let kept = before
-        .get("ipConfigurations")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .find(|c| c["name"].as_str() == Some(name) && same(id_of(&c["properties"]["subnet"]), subnet));
-    let kept = kept.and_then(|c| c["properties"]["privateIPAddress"].as_str().map(str::to_owned));
-    let range = state.subnet(subnet).and_then(|s| s["properties"]["addressPrefix"].as_str());
-    let free = || range.and_then(Prefix::parse).and_then(|range| range.free(&taken));
-    let address = kept.or_else(free).ok_or_else(|| {
-        err(400, "SubnetIsFull", format!("Subnet {subnet} does not have enough capacity for 1 IP addresses."))
-    })?;
-    inner["privateIPAddress"] = json!(address);
-    Ok(())
 }
 
 fn delete(state: &mut State, id: &str) -> Outcome<Reply> {

@@ -11,17 +11,14 @@ use super::market::same_plan;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Outcome, err, invalid, not_allowed};
 use super::state::{Detail, Power, Provisioning, State, VmState, id_of, object};
-use super::versions::{DISK, IMAGE, NIC, VM};
-use super::{catalogue, disk, group, names};
+use super::versions::{IMAGE, NIC, VM};
+use super::{catalogue, disk, group, names, vm_disks};
 use crate::fault::Polling;
 use crate::machine::{Base, MachineSpec};
 use crate::seed::{Plan, SeedSize};
 
 /// Bytes, decoded.
 const MAX_CUSTOM_DATA: usize = 65_535;
-/// Logical unit numbers of data disks.
-const MAX_LUN: u64 = 63;
-
 /// What a source image says about the machine.
 struct Source {
     base: Base,
@@ -31,16 +28,6 @@ struct Source {
     size_gb: u64,
     /// Of a platform image.
     exact_version: Option<String>,
-}
-
-/// A data disk of the request.
-struct DataDisk<'a> {
-    id: String,
-    name: String,
-    size_gb: u64,
-    /// It was there before.
-    attached: bool,
-    given: &'a Value,
 }
 
 /// `TrustedLaunch` or `ConfidentialVM`, where the machine has more than the standard security.
@@ -78,112 +65,6 @@ fn quota(state: &State, size: &SeedSize, location: &str) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// The id of a disk that the machine brings along; its name must be free.
-fn new_disk(state: &State, call: &Call, name: &str) -> Outcome<String> {
-    names::check(&DISK, name)?;
-    let id = format!("{}/providers/Microsoft.Compute/disks/{name}", call.group_id());
-    match state.get(&id) {
-        None => Ok(id),
-        Some(used) => Err(err(
-            409,
-            "ConflictingUserInput",
-            format!(
-                "Disk {} already exists in resource group {}. Only CreateOption.Attach is supported.",
-                used.name,
-                call.segment(3)
-            ),
-        )),
-    }
-}
-
-fn data_disks<'a>(
-    state: &State,
-    call: &Call,
-    storage: &'a Value,
-    vm: &str,
-    location: &str,
-    most: u32,
-) -> Outcome<Vec<DataDisk<'a>>> {
-    let list = storage["dataDisks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if list.len() > most as usize {
-        return Err(not_allowed(format!(
-            "The maximum number of data disks allowed to be attached to a VM of this size is {most}."
-        )));
-    }
-    let mut found: Vec<DataDisk> = Vec::new();
-    let mut luns = Vec::new();
-    for (index, given) in list.iter().enumerate() {
-        let lun = given["lun"].as_u64().filter(|lun| *lun <= MAX_LUN);
-        let lun = lun.ok_or_else(|| {
-            invalid(
-                "dataDisk.lun",
-                format!("The value of parameter dataDisk.lun is invalid: 0 to {MAX_LUN}."),
-            )
-        })?;
-        if luns.contains(&lun) {
-            return Err(invalid(
-                "dataDisk.lun",
-                format!("A disk at LUN {lun} already exists. The disk cannot be added or changed."),
-            ));
-        }
-        luns.push(lun);
-        let option = given["createOption"].as_str().unwrap_or_default().to_lowercase();
-        let disk = match option.as_str() {
-            "attach" => attached(state, given, location)?,
-            "empty" | "fromimage" => {
-                let name =
-                    given["name"].as_str().map_or_else(|| format!("{vm}_DataDisk_{index}"), str::to_owned);
-                let id = new_disk(state, call, &name)?;
-                DataDisk {
-                    id,
-                    name,
-                    size_gb: given["diskSizeGB"].as_u64().unwrap_or(4),
-                    attached: false,
-                    given,
-                }
-            }
-            _ => {
-                return Err(invalid(
-                    "dataDisk.createOption",
-                    "The value of parameter dataDisk.createOption is invalid: Empty, FromImage or Attach.",
-                ));
-            }
-        };
-        if found.iter().any(|other| super::state::same(&other.id, &disk.id)) {
-            return Err(err(409, "ConflictingUserInput", format!("Disk {} is named twice.", disk.name)));
-        }
-        found.push(disk);
-    }
-    Ok(found)
-}
-
-/// A disk that exists: of the same place, and used by nobody.
-fn attached<'a>(state: &State, given: &'a Value, location: &str) -> Outcome<DataDisk<'a>> {
-    let id = id_of(&given["managedDisk"]);
-    let disk = state
-        .get(id)
-        .filter(|r| std::ptr::eq(r.kind, &DISK))
-        .ok_or_else(|| err(404, "NotFound", format!("Disk {id} is not found.")))?;
-    if let Some(user) = state.vm_of_disk(id) {
-        return Err(err(
-            409,
-            "ConflictingUserInput",
-            format!(
-                "Disk '{}' cannot be attached as the disk is already owned by VM '{}'.",
-                disk.name, user.id
-            ),
-        ));
-    }
-    if disk.location != location {
-        return Err(invalid(
-            "dataDisk.managedDisk.id",
-            format!("Disk {id} is in '{}', the machine in '{location}'.", disk.location),
-        ));
-    }
-    let size_gb = disk.properties.get("diskSizeGB").and_then(Value::as_u64).unwrap_or_default();
-    Ok(DataDisk { id: disk.id.clone(), name: disk.name.clone(), size_gb, attached: true, given })
 }
 
 pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
@@ -250,8 +131,8 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
         ));
     }
     let disk_name = os_disk["name"].as_str().map_or_else(|| format!("{name}_OsDisk_1"), str::to_owned);
-    let disk_id = new_disk(state, call, &disk_name)?;
-    let data_disks = data_disks(state, call, storage, name, &location, size.max_data_disks)?;
+    let disk_id = vm_disks::new_disk(state, call, &disk_name)?;
+    let data_disks = vm_disks::data_disks(state, call, storage, name, &location, size.max_data_disks)?;
     let mut shown = object(properties.clone());
     shown.insert("vmId".into(), json!(uuid::Uuid::new_v4().to_string()));
     // Secrets are taken and never shown again.
