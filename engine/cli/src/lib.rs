@@ -13,6 +13,7 @@ mod journal_file;
 mod logging;
 mod paths;
 mod plugin_http;
+mod process;
 mod prompt;
 mod reporter;
 mod simulation;
@@ -53,6 +54,8 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Build(args) => command::build::run(args).await,
             Command::Validate(args) => command::validate::run(args).await,
             Command::Inspect(args) => command::inspect::run(&args).await,
+            Command::Fix(args) => command::fix::run(&args),
+            Command::Hcl2Upgrade(args) => command::hcl2_upgrade::run(&args),
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,

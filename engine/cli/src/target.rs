@@ -110,6 +110,11 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
     for grant in &args.grants {
         policy.grant(grant).map_err(|e| failed(&e))?;
     }
+    let mut told = Policy::new();
+    for denial in &args.denials {
+        policy.deny(denial).map_err(|e| failed(&e))?;
+        told.deny(denial).map_err(|e| failed(&e))?;
+    }
     let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
     let config = HostConfig {
         cache_dir: Some(paths::cache_dir()),
@@ -129,7 +134,18 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(CliError::failed(texts.join("\n")));
     }
-    Ok(host.catalog())
+    // A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
+    let catalog = host.catalog();
+    let extensions = catalog.list();
+    let names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
+    if let Some(name) = told.denied_strangers(&names).first() {
+        let known: std::collections::BTreeSet<&str> = names.into_iter().collect();
+        return Err(CliError::failed(format!(
+            "--deny names {name:?}, which is no plugin; there are: {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(catalog)
 }
 
 /// The azure-arm builder for the real cloud, or for a simulator that stands in for it.
@@ -147,6 +163,7 @@ pub fn azure(simulator: Option<&Arc<Simulator>>) -> AzureFactory {
         connector: Arc::new(SshConnector::new(dialer)),
         simulated: simulator.is_some(),
         target: simulator.map(|simulator| target_of(simulator)),
+        process: crate::process::word(),
     })
 }
 

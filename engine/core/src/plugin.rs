@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::builder::Prompt;
 use crate::communicator::Communicator;
 use crate::event::BuildEvents;
 use crate::secret::Redactor;
@@ -124,6 +125,8 @@ pub struct StepContext {
     pub events: BuildEvents,
     pub redactor: Redactor,
     pub renderer: Arc<dyn Renderer>,
+    /// Asks the person at the terminal.
+    pub prompt: Arc<dyn Prompt>,
     pub cancel: CancellationToken,
     /// The step's own time limit.
     pub timeout: Option<Duration>,
@@ -204,6 +207,9 @@ pub enum PluginError {
     Trapped { plugin: String, digest: String, function: String, reason: String },
     #[error("plugin {plugin} can't be used: {reason}")]
     Rejected { plugin: String, reason: String },
+    /// The operator took a right away that it can't do without.
+    #[error("{reason}; {help}")]
+    Denied { reason: String, help: String },
 }
 
 /// One extension, ready to be called. Each call gets a fresh sandbox.

@@ -10,6 +10,7 @@ use fornax_core::template::hcl::{self, HclTemplate, InstalledPlugin};
 use fornax_core::template::{self, PlanOptions};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
 
+use super::salvage;
 use crate::args::TemplateArgs;
 use crate::error::CliError;
 use crate::host::TemplateHost;
@@ -126,6 +127,16 @@ pub fn empty() -> Result<Source, CliError> {
     })
 }
 
+/// Refuses what is not a JSON template, for the commands that work with those alone.
+pub fn json_only(path: &str, command: &str) -> Result<(), CliError> {
+    if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") || Path::new(path).is_dir() {
+        return Err(CliError::failed(format!(
+            "{path} is an HCL2 template; {command} works with JSON templates only"
+        )));
+    }
+    Ok(())
+}
+
 pub fn file(path: &Path) -> Result<Arc<SourceFile>, CliError> {
     let name = path.display().to_string();
     let size =
@@ -146,13 +157,17 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceFile>, CliError> {
 }
 
 fn vars(args: &TemplateArgs) -> Result<Vec<(String, String)>, CliError> {
-    let split = |var: &String| {
-        let (name, value) = var
-            .split_once('=')
-            .ok_or_else(|| CliError::failed(format!("-var {var:?} has no value; write -var 'name=value'")))?;
-        Ok((name.trim().to_owned(), value.to_owned()))
-    };
-    args.vars.iter().map(split).collect()
+    let mut vars = Vec::new();
+    for (number, var) in (1..).zip(&args.vars) {
+        // What was written may be a secret in a wrong form, so it is not shown.
+        let (name, value) = var.split_once('=').ok_or_else(|| {
+            CliError::failed(format!(
+                "the value of -var number {number} has no \"=\"; write -var 'name=value'"
+            ))
+        })?;
+        vars.push((name.trim().to_owned(), value.to_owned()));
+    }
+    Ok(vars)
 }
 
 /// What the command line adds to a JSON template.
@@ -266,6 +281,25 @@ fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {
     });
 }
 
+/// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
+pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
+    if found.has_errors() {
+        conceal(source, args, redactor);
+    }
+    show(found, json, redactor);
+}
+
+/// Makes known what the texts themselves say is secret, where nothing else says it.
+pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
+    let var_files: Vec<_> = args.var_files.iter().filter_map(|path| file(path).ok()).collect();
+    // HCL is read on in spite of mistakes, so that its sensitive variables are known anyway.
+    let [template] = source.files.as_slice() else { return };
+    if source.language == Language::Hcl {
+        return;
+    }
+    salvage::register(template.text(), var_files.iter().map(|f| f.text()), &args.vars, redactor);
+}
+
 /// Prints findings: JSON objects on standard output, or text on standard error.
 pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
     let found = found.clone().sorted();
@@ -280,9 +314,13 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
             continue;
         }
         if json {
-            println!("{}", redactor.redact(&finding.to_json().to_string()));
+            let mut value = finding.to_json();
+            for key in ["summary", "detail", "help", "file"] {
+                redactor.redact_json(&mut value[key]);
+            }
+            println!("{value}");
         } else {
-            eprintln!("{}", redactor.redact(&finding.render()));
+            eprintln!("{}", finding.render_masked(redactor));
         }
     }
     if !json && found.has_errors() {

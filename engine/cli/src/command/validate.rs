@@ -2,7 +2,7 @@
 
 use fornax_core::Redactor;
 
-use super::template::{HclNeeds, Language, load, read, show};
+use super::template::{HclNeeds, Language, conceal, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -16,7 +16,8 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             Language::Json => fornax_core::template::parse(&source.files[0]).1,
             Language::Hcl => fornax_core::template::hcl::parse(&source.files).1,
         };
-        show(&found, args.json, &redactor);
+        conceal(&source, &args.template, &redactor);
+        show_of(&source, &args.template, &found, args.json, &redactor);
         if found.has_errors() {
             return Ok(Exit::Failed);
         }
@@ -40,7 +41,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
                 .await;
         found.extend(more);
     }
-    show(&found, args.json, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }

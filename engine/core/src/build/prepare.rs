@@ -155,6 +155,9 @@ async fn check(
             }
         }
         Err(PluginError::Cancelled) => {}
+        Err(PluginError::Denied { reason, help }) => {
+            found.push(Diagnostic::error("plugin/right-denied", reason).at(type_span).help(help));
+        }
         Err(error) => found.push(
             Diagnostic::error(
                 "plugin/check-failed",
