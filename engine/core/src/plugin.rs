@@ -88,6 +88,11 @@ pub struct ExtensionInfo {
 pub trait PluginCatalog: Send + Sync {
     fn find(&self, kind: ExtensionKind, name: &str) -> Option<Arc<dyn Extension>>;
     fn list(&self) -> Vec<Arc<dyn Extension>>;
+    /// The types of one kind that could be used, for suggestions.
+    fn names(&self, kind: ExtensionKind) -> Vec<String> {
+        let all = self.list();
+        all.iter().map(|e| e.info()).filter(|i| i.kind == kind).map(|i| i.name.clone()).collect()
+    }
 }
 
 /// Renders deferred template texts (`run.render` of the plugin interface).

@@ -9,11 +9,12 @@ use fornax_core::event::{Event, EventSink};
 use fornax_core::plugin::OnError;
 use fornax_core::report::RunReport;
 use fornax_core::secret::RedactingSink;
+use fornax_core::template::hcl::check_required;
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{HclNeeds, Loaded, Source, load, read, show, show_of};
+use super::template::{HclNeeds, Loaded, Source, load, read, show_of};
 use crate::args::{BuildArgs, OnErrorArg};
 use crate::error::{CliError, Exit};
 use crate::journal_file::JournalFile;
@@ -27,24 +28,22 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
     logging::start(&redactor);
     let source = read(&args.path)?;
-    let catalog = target::plugins(&args.plugins).await?;
-    let data = target::data(&args.plugins);
+    let data = target::data(args.plugins.allows_network());
     let needs =
         HclNeeds { require_values: true, read_data: true, warn_undeclared: args.warn_on_undeclared_var };
-    let (loaded, mut found) =
-        load(&source, &args.template, &redactor, needs, &target::installed(catalog.as_ref()), &data).await?;
-    let Some(Loaded { plan, sensitive }) = loaded else {
+    let Loaded { plan, mut found, sensitive, required } =
+        load(&source, &args.template, &redactor, needs, &data).await?;
+    let catalog = target::plugins(&args.plugins, plan.as_ref()).await?;
+    found.extend(check_required(&required, &target::installed(catalog.as_ref())));
+    let Some(plan) = plan.filter(|_| !found.has_errors()) else {
         show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     };
-    if found.has_errors() {
-        show_of(&source, &args.template, &found, args.json, &redactor);
-        return Ok(Exit::Failed);
-    }
     let reporter = reporter(&args);
     let say = |line: &str| reporter.text(&redactor.redact(&format!("{line}\n")));
-    let parts =
-        target::for_build(&args, catalog, &plan, &redactor, &say).await.map_err(|error| error.masked(&redactor))?;
+    let parts = target::for_build(&args, catalog, &plan, &redactor, &say)
+        .await
+        .map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);

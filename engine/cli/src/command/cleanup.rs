@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::template::{HclNeeds, environment, load, read};
 use crate::args::{CleanupArgs, TemplateArgs};
-use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::journal_file::{self, Found, JournalFile};
 use crate::reporter::{LineOptions, LineReporter, Out};
@@ -247,9 +246,8 @@ async fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> 
         .collect();
     let source = read(template).ok()?;
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = BuiltInData::new(true);
-    let (loaded, _) = load(&source, &arguments, redactor, needs, &[], &data).await.ok()?;
-    let plan = loaded?.plan;
+    let data = target::data(true);
+    let plan = load(&source, &arguments, redactor, needs, &data).await.ok()?.plan?;
     let build: &BuildPlan = plan.builds.iter().find(|b| b.name == header.build_name)?;
     Some(build.config.resolve(None, &[]).0)
 }

@@ -13,9 +13,8 @@ use indexmap::IndexMap;
 
 use super::template::{HclNeeds, Language, Source, empty, options, read, settle_hcl, show};
 use crate::args::ConsoleArgs;
-use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
-use crate::{logging, paths};
+use crate::{logging, paths, target};
 
 const HELP: &str = "Type an expression to see its value, for instance:
   var.name, local.name, upper(\"text\"), [for x in var.list : length(x)]
@@ -61,7 +60,7 @@ pub async fn run(args: ConsoleArgs) -> Result<Exit, CliError> {
 async fn hcl(source: &Source, args: &ConsoleArgs) -> Result<(Option<Session>, Diagnostics), CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
     let needs = HclNeeds { require_values: false, read_data: false, warn_undeclared: false };
-    let data = BuiltInData::new(false);
+    let data = target::data(false);
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     found.extend(more);
     let (listing, _) = template::hcl::inspect(&parsed, &settled);

@@ -2,6 +2,7 @@
 //! the way to get it.
 
 use fornax_core::Redactor;
+use fornax_core::plan::Plan;
 use fornax_core::template::hcl::{check_required, parse, required_plugins};
 
 use super::template::{Language, read, show};
@@ -18,7 +19,7 @@ pub async fn run(args: InitArgs) -> Result<Exit, CliError> {
         )));
     }
     let (template, mut found) = parse(&source.files);
-    let catalog = target::plugins(&args.plugins).await?;
+    let catalog = target::plugins(&args.plugins, Some(&Plan::default())).await?;
     let required = required_plugins(&template);
     found.extend(check_required(required, &target::installed(catalog.as_ref())));
     show(&found, args.json, &Redactor::new());

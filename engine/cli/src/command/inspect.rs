@@ -4,9 +4,9 @@ use fornax_core::{Diagnostics, Redactor, Severity, template};
 
 use super::template::{HclNeeds, Language, Source, conceal, read, settle_hcl, show_of};
 use crate::args::InspectArgs;
-use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::reporter::machine_escape;
+use crate::target;
 
 pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
@@ -35,7 +35,7 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
 async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -> Result<Exit, CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = BuiltInData::new(true);
+    let data = target::data(true);
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     settled.secrets.iter().for_each(|secret| {
         redactor.register(secret);

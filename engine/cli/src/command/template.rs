@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
-use fornax_core::template::hcl::{self, HclTemplate, InstalledPlugin};
+use fornax_core::template::hcl::{self, HclTemplate, RequiredPlugin};
 use fornax_core::template::{self, PlanOptions};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
 
@@ -236,9 +236,13 @@ pub async fn settle_hcl(
 
 /// A template that was read and planned.
 pub struct Loaded {
-    pub plan: Plan,
+    /// None where it has mistakes that leave nothing to plan.
+    pub plan: Option<Plan>,
+    pub found: Diagnostics,
     /// Names of sensitive variables.
     pub sensitive: Vec<String>,
+    /// Plugins that the template says it needs.
+    pub required: Vec<RequiredPlugin>,
 }
 
 /// Parses and plans; secrets are known to the redactor before anything is shown.
@@ -247,32 +251,34 @@ pub async fn load(
     args: &TemplateArgs,
     redactor: &Redactor,
     needs: HclNeeds,
-    plugins: &[InstalledPlugin],
     data: &dyn hcl::DataSources,
-) -> Result<(Option<Loaded>, Diagnostics), CliError> {
+) -> Result<Loaded, CliError> {
     if source.language == Language::Json {
         let (template, mut found) = template::parse(&source.files[0]);
-        let Some(template) = template else { return Ok((None, found)) };
+        let Some(template) = template else {
+            return Ok(Loaded { plan: None, found, sensitive: Vec::new(), required: Vec::new() });
+        };
         let (plan, more) = template::plan(&template, &options(source, args)?);
         register(&plan.secrets, redactor);
         found.extend(more);
         let sensitive = template.sensitive.iter().map(|(name, _)| name.clone()).collect();
-        return Ok((Some(Loaded { plan, sensitive }), found));
+        return Ok(Loaded { plan: Some(plan), found, sensitive, required: Vec::new() });
     }
     let (template, mut found) = hcl::parse(&source.files);
-    found.extend(hcl::check_required(hcl::required_plugins(&template), plugins));
     let (settled, more, options) = settle_hcl(&template, source, args, needs, data).await?;
     register(&settled.secrets, redactor);
     found.extend(more);
-    // What depends on a broken variable or local is not known: what it seems to break would be noise.
-    if found.has_errors() {
-        return Ok((None, found));
-    }
-    let (plan, more) = hcl::plan(&template, &settled, &options);
-    register(&plan.secrets, redactor);
-    found.extend(more);
     let sensitive = template.variables.iter().filter(|v| v.sensitive).map(|v| v.name.clone()).collect();
-    Ok((Some(Loaded { plan, sensitive }), found))
+    let required = hcl::required_plugins(&template).to_vec();
+    // What depends on a broken variable or local is not known: what it seems to break would be noise.
+    let mut plan = None;
+    if !found.has_errors() {
+        let (made, more) = hcl::plan(&template, &settled, &options);
+        register(&made.secrets, redactor);
+        found.extend(more);
+        plan = Some(made);
+    }
+    Ok(Loaded { plan, found, sensitive, required })
 }
 
 fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {

@@ -1,8 +1,9 @@
 //! `fornax validate`: every check that needs no cloud and no machine.
 
 use fornax_core::Redactor;
+use fornax_core::template::hcl::check_required;
 
-use super::template::{HclNeeds, Language, conceal, load, read, show_of};
+use super::template::{HclNeeds, Language, Loaded, conceal, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -26,15 +27,17 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Done);
     }
-    let parts = target::offline(&args.plugins).await?;
     let needs = HclNeeds {
         require_values: true,
         read_data: args.evaluate_datasources,
         warn_undeclared: !args.no_warn_undeclared_var,
     };
-    let (loaded, mut found) =
-        load(&source, &args.template, &redactor, needs, &parts.installed(), &parts.data).await?;
-    for build in loaded.iter().flat_map(|l| &l.plan.builds) {
+    let data = target::data(args.plugins.allows_network());
+    let Loaded { plan, mut found, required, .. } =
+        load(&source, &args.template, &redactor, needs, &data).await?;
+    let parts = target::offline(&args.plugins, plan.as_ref()).await?;
+    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref())));
+    for build in plan.iter().flat_map(|plan| &plan.builds) {
         let context = parts.prepare_context(build, &redactor, false, false);
         let (_, more) =
             fornax_core::build::prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context)

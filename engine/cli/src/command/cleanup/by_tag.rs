@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{items, sink};
 use crate::args::{CleanupArgs, TemplateArgs};
-use crate::command::template::{environment, load, read, show};
+use crate::command::template::{HclNeeds, Loaded, environment, load, read, show};
 use crate::error::CliError;
 use crate::journal_file::{self, JournalFile};
 use crate::process::{self, Liveness};
@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<Vec<Value>, CliError> {
     let factory = target::azure(None);
     let mut results = Vec::new();
-    for sweep in sweeps(&factory, template, args, redactor)? {
+    for sweep in sweeps(&factory, template, args, redactor).await? {
         let found = sweep.find().await.map_err(|e| CliError::failed(redactor.redact(&e.message)))?;
         for build in found.iter().filter(|b| args.build.as_ref().is_none_or(|id| *id == b.build_id)) {
             let one = One { build, sweep: &sweep, template, args, state_dir, redactor };
@@ -57,7 +57,7 @@ pub async fn run(
 }
 
 /// One search for each account that the template's builders use; that of the environment where there is no template.
-fn sweeps(
+async fn sweeps(
     factory: &AzureFactory,
     template: &str,
     args: &CleanupArgs,
@@ -78,8 +78,10 @@ fn sweeps(
         var_files: args.var_files.clone(),
         ..TemplateArgs::default()
     };
-    let (loaded, found) = load(&source, &arguments, redactor)?;
-    let Some((_, plan)) = loaded else {
+    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
+    let data = target::data(true);
+    let Loaded { plan, found, .. } = load(&source, &arguments, redactor, needs, &data).await?;
+    let Some(plan) = plan else {
         show(&found, false, redactor);
         return Err(CliError::failed(format!("{template} can't be read, so its credentials are not known")));
     };
