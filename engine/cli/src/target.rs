@@ -65,8 +65,9 @@ impl Parts {
     }
 }
 
-/// The plugins: those in the binary and those of the folders that were named.
-pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliError> {
+/// What the operator granted and denied. Holds for parts of the engine that need a right as well: they ask it as
+/// built-in plugins do.
+pub fn policy(args: &PluginArgs) -> Result<Policy, CliError> {
     let failed = |e: &dyn std::fmt::Display| CliError::failed(e.to_string());
     let mut policy = Policy::new();
     if let Some(path) = &args.policy {
@@ -75,15 +76,36 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
     for grant in &args.grants {
         policy.grant(grant).map_err(|e| failed(&e))?;
     }
-    let mut told = Policy::new();
     for denial in &args.denials {
         policy.deny(denial).map_err(|e| failed(&e))?;
-        told.deny(denial).map_err(|e| failed(&e))?;
     }
-    let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
+    Ok(policy)
+}
+
+/// A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
+fn refuse_strangers(args: &PluginArgs, catalog: &dyn PluginCatalog) -> Result<(), CliError> {
+    let mut told = Policy::new();
+    for denial in &args.denials {
+        told.deny(denial).map_err(|e| CliError::failed(e.to_string()))?;
+    }
+    let extensions = catalog.list();
+    let names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
+    let strangers = told.denied_strangers(&names);
+    let Some(name) = strangers.first() else { return Ok(()) };
+    let known: std::collections::BTreeSet<&str> = names.into_iter().collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(CliError::failed(format!(
+        "--deny names {name:?}, which is no plugin; there are: {}",
+        known.join(", ")
+    )))
+}
+
+/// The plugins: those in the binary and those of the folders that were named.
+pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliError> {
+    let working_dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
     let config = HostConfig {
         cache_dir: Some(paths::cache_dir()),
-        policy,
+        policy: policy(args)?,
         working_dir,
         http: Some(Arc::new(PluginHttp::default())),
         ..HostConfig::default()
@@ -99,17 +121,8 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(CliError::failed(texts.join("\n")));
     }
-    // A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
     let catalog = host.catalog();
-    let extensions = catalog.list();
-    let names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
-    if let Some(name) = told.denied_strangers(&names).first() {
-        let known: std::collections::BTreeSet<&str> = names.into_iter().collect();
-        return Err(CliError::failed(format!(
-            "--deny names {name:?}, which is no plugin; there are: {}",
-            known.into_iter().collect::<Vec<_>>().join(", ")
-        )));
-    }
+    refuse_strangers(args, catalog.as_ref())?;
     Ok(catalog)
 }
 
