@@ -84,14 +84,14 @@ fn failures_are_told() {
         lab.write("t.json", &template(&format!(r#"{{"type": "shell-local", {step}}}"#), ""));
         lab.run(&["build", "t.json"]).expect_code(1).expect_says(says);
     }
-    for (step, says) in [
-        ("", "cannot all be empty"),
-        (r#", "command": "a", "inline": ["b"]"#, "You may only specify one"),
-        (r#", "script": "nosuch.sh""#, "Bad script 'nosuch.sh'"),
-        (r#", "comand": "a""#, "did you mean \"command\"?"),
+    for (step, says, place) in [
+        ("", "cannot all be empty", "t.json:5:"),
+        (r#", "command": "a", "inline": ["b"]"#, "You may only specify one", "t.json:6:"),
+        (r#", "script": "nosuch.sh""#, "Bad script 'nosuch.sh'", "t.json:6:"),
+        (r#", "comand": "a""#, "did you mean \"command\"?", "t.json:6:"),
     ] {
         lab.write("t.json", &template("", &format!("{{\"type\": \"shell-local\"\n{step}}}")));
-        lab.run(&["validate", "t.json"]).expect_code(1).expect_says(says).expect_says("t.json:5:");
+        lab.run(&["validate", "t.json"]).expect_code(1).expect_says(says).expect_says(place);
     }
 }
 

@@ -106,13 +106,6 @@ pub struct PluginArgs {
     pub policy: Option<PathBuf>,
 }
 
-impl PluginArgs {
-    /// Whether the engine's own data sources may read pages: what is denied to all plugins is denied to them.
-    pub fn allows_network(&self) -> bool {
-        !self.denials.iter().any(|d| matches!(d.as_str(), "all" | "network" | "*=network"))
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "kebab-case")]
 pub enum OnErrorArg {

@@ -9,6 +9,7 @@ use fornax_core::secret::Secret;
 use fornax_core::template::hcl::DataSources;
 use fornax_core::value::{Node, Text, Value};
 use fornax_core::{Diagnostic, Diagnostics};
+use fornax_plugin_host::Effective;
 use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest};
 
 use crate::plugin_http::PluginHttp;
@@ -21,13 +22,12 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "
 /// The data sources of this binary.
 pub struct BuiltInData {
     http: PluginHttp,
-    /// Whether the operator lets templates read pages.
-    network: bool,
+    rights: Effective,
 }
 
 impl BuiltInData {
-    pub fn new(network: bool) -> Self {
-        Self { http: PluginHttp::default(), network }
+    pub fn new(rights: Effective) -> Self {
+        Self { http: PluginHttp::default(), rights }
     }
 
     async fn page(&self, config: &Node) -> Result<Val, Diagnostic> {
@@ -40,8 +40,10 @@ impl BuiltInData {
                 None => finding,
             }
         };
-        if !self.network {
-            return Err(failed("the operator denies the network to templates".to_owned())
+        let parsed = http::Uri::try_from(url.expose()).map_err(|_| failed("this is no URL".to_owned()))?;
+        let port = parsed.port_u16().unwrap_or(if parsed.scheme_str() == Some("http") { 80 } else { 443 });
+        if !self.rights.allows_host(parsed.host().unwrap_or_default(), port) {
+            return Err(failed("the operator denies it the network".to_owned())
                 .help("run without --deny network, or give the value as a variable"));
         }
         let mut headers = Vec::new();

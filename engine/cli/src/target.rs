@@ -16,7 +16,7 @@ use fornax_core::Redactor;
 use fornax_core::builder::{BuilderFactory, PrepareContext};
 use fornax_core::communicator::{Connector, Dialer, Stream};
 use fornax_core::plan::{BuildPlan, Plan};
-use fornax_core::plugin::{ExtensionKind, PluginCatalog};
+use fornax_core::plugin::{Capability, ExtensionKind, PluginCatalog};
 use fornax_core::template::hcl::InstalledPlugin;
 use fornax_plugin_host::{HostConfig, PluginHost, Policy};
 use fornax_simulator::seed::{Plan as SeedPlan, SeedGroup, SeedImage, SeedMarketplaceImage, SeedNetwork};
@@ -62,9 +62,14 @@ pub fn installed(catalog: &dyn PluginCatalog) -> Vec<InstalledPlugin> {
     out
 }
 
-/// The data sources; `network` is whether they may read pages.
-pub fn data(network: bool) -> BuiltInData {
-    BuiltInData::new(network)
+/// Name of the data source that reads pages, for denials.
+const HTTP_DATA: &str = "http";
+
+/// The data sources, with the rights that the operator leaves them.
+pub fn data(args: Option<&PluginArgs>) -> Result<BuiltInData, CliError> {
+    let policy = args.map_or_else(|| Ok(Policy::new()), policy)?;
+    let id = PluginId { name: HTTP_DATA, digest: "", built_in: true };
+    Ok(BuiltInData::new(policy.effective(id, &[Capability::Network(vec!["*".to_owned()])])))
 }
 
 impl Parts {
@@ -114,9 +119,9 @@ const BUILT_IN: [(ExtensionKind, &[&str]); 2] = [
     (ExtensionKind::PostProcessor, &["artifice", "checksum", "compress", "manifest", "shell-local"]),
 ];
 
-/// The plugins of the named folders, and those in the binary that a plan uses: compiling one takes a while the first
-/// time, and most templates use two or three. Without a plan it is all of them.
-pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn PluginCatalog>, CliError> {
+/// What the operator granted and denied. Holds for parts of the engine that need a right as well: they ask it as
+/// built-in plugins do.
+pub fn policy(args: &PluginArgs) -> Result<Policy, CliError> {
     let failed = |e: &dyn std::fmt::Display| CliError::failed(e.to_string());
     let mut policy = Policy::new();
     if let Some(path) = &args.policy {
@@ -125,15 +130,39 @@ pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn P
     for grant in &args.grants {
         policy.grant(grant).map_err(|e| failed(&e))?;
     }
-    let mut told = Policy::new();
     for denial in &args.denials {
         policy.deny(denial).map_err(|e| failed(&e))?;
-        told.deny(denial).map_err(|e| failed(&e))?;
     }
-    let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
+    Ok(policy)
+}
+
+/// A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
+fn refuse_strangers(args: &PluginArgs, catalog: &dyn PluginCatalog) -> Result<(), CliError> {
+    let mut told = Policy::new();
+    for denial in &args.denials {
+        told.deny(denial).map_err(|e| CliError::failed(e.to_string()))?;
+    }
+    let extensions = catalog.list();
+    let mut names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
+    // The data source is no plugin, but it takes the same right.
+    names.push(HTTP_DATA);
+    let strangers = told.denied_strangers(&names);
+    let Some(name) = strangers.first() else { return Ok(()) };
+    let known: BTreeSet<&str> = names.into_iter().collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(CliError::failed(format!(
+        "--deny names {name:?}, which is no plugin; there are: {}",
+        known.join(", ")
+    )))
+}
+
+/// The plugins of the named folders, and those in the binary that a plan uses: compiling one takes a while the first
+/// time, and most templates use two or three. Without a plan it is all of them.
+pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn PluginCatalog>, CliError> {
+    let working_dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
     let config = HostConfig {
         cache_dir: Some(paths::cache_dir()),
-        policy,
+        policy: policy(args)?,
         working_dir,
         http: Some(Arc::new(PluginHttp::default())),
         ..HostConfig::default()
@@ -157,18 +186,27 @@ pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn P
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(CliError::failed(texts.join("\n")));
     }
-    // A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
     let catalog = host.catalog();
-    let extensions = catalog.list();
-    let names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
-    if let Some(name) = told.denied_strangers(&names).first() {
-        let known: BTreeSet<&str> = names.into_iter().collect();
-        return Err(CliError::failed(format!(
-            "--deny names {name:?}, which is no plugin; there are: {}",
-            known.into_iter().collect::<Vec<_>>().join(", ")
-        )));
-    }
+    refuse_clashes(catalog.as_ref())?;
+    refuse_strangers(args, catalog.as_ref())?;
     Ok(Arc::new(WithBuiltIn(catalog)))
+}
+
+/// A component of a folder can't take the name of one in the binary, whether that one is loaded or not.
+fn refuse_clashes(catalog: &dyn PluginCatalog) -> Result<(), CliError> {
+    for extension in catalog.list() {
+        let info = extension.info();
+        let taken = BUILT_IN.iter().any(|(kind, names)| *kind == info.kind && names.contains(&info.name.as_str()));
+        if taken && info.origin != "built-in" {
+            return Err(CliError::failed(format!(
+                "the {} {:?} of {} has the name of one that is built in; its author has to give it another name",
+                info.kind.as_str(),
+                info.name,
+                info.origin
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A catalogue that knows the names of the components in the binary that were not loaded.

@@ -579,7 +579,9 @@ mod tests {
             assert_eq!(rights.allows_program(program), allowed, "{program}");
         }
         let named = Capability::HostExec(vec!["git".into(), "make".into()]);
-        assert!(!policy.effective(built_in("fornax/shell-local"), &[named.clone()]).covers(&named));
+        assert!(
+            !policy.effective(built_in("fornax/shell-local"), std::slice::from_ref(&named)).covers(&named)
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
     logging::start(&redactor);
     let source = read(&args.path)?;
-    let data = target::data(args.plugins.allows_network());
+    let data = target::data(Some(&args.plugins))?;
     let needs =
         HclNeeds { require_values: true, read_data: true, warn_undeclared: args.warn_on_undeclared_var };
     let Loaded { plan, mut found, sensitive, required } =

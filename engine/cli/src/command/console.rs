@@ -60,7 +60,7 @@ pub async fn run(args: ConsoleArgs) -> Result<Exit, CliError> {
 async fn hcl(source: &Source, args: &ConsoleArgs) -> Result<(Option<Session>, Diagnostics), CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
     let needs = HclNeeds { require_values: false, read_data: false, warn_undeclared: false };
-    let data = target::data(false);
+    let data = target::data(None)?;
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     found.extend(more);
     let (listing, _) = template::hcl::inspect(&parsed, &settled);

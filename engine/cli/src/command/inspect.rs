@@ -35,7 +35,7 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
 async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -> Result<Exit, CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = target::data(true);
+    let data = target::data(None)?;
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     settled.secrets.iter().for_each(|secret| {
         redactor.register(secret);

@@ -32,7 +32,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         read_data: args.evaluate_datasources,
         warn_undeclared: !args.no_warn_undeclared_var,
     };
-    let data = target::data(args.plugins.allows_network());
+    let data = target::data(Some(&args.plugins))?;
     let Loaded { plan, mut found, required, .. } =
         load(&source, &args.template, &redactor, needs, &data).await?;
     let parts = target::offline(&args.plugins, plan.as_ref()).await?;

@@ -184,6 +184,8 @@ impl HclTemplate {
 
     fn local(&mut self, local: Local, found: &mut Diagnostics) {
         if let Some(first) = self.locals.iter().find(|l| l.name == local.name) {
+            // The value is of interest too: it says whether the two are the same.
+            found.push(Diagnostic::echo("template/duplicate-local", "this local is defined twice", &local.expr.span));
             found.push(
                 Diagnostic::error(
                     "template/duplicate-local",
@@ -215,7 +217,6 @@ impl HclTemplate {
         let sensitive = block.body.attribute("sensitive").is_some_and(|a| literal_bool(a, found));
         let local = Local {
             name: label.text.clone(),
-            // Packer points at the label of the block, people look for the block's line.
             name_span: block.header(),
             expr: expression.expr.clone(),
             sensitive,

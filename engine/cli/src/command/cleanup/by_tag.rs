@@ -79,7 +79,7 @@ async fn sweeps(
         ..TemplateArgs::default()
     };
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = target::data(true);
+    let data = target::data(None)?;
     let Loaded { plan, found, .. } = load(&source, &arguments, redactor, needs, &data).await?;
     let Some(plan) = plan else {
         show(&found, false, redactor);
