@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod cleanup;
+pub mod fmt;
 pub mod inspect;
 pub mod plugins;
 pub mod simulator;

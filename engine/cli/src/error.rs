@@ -6,6 +6,7 @@
 pub enum Exit {
     Done,
     Failed,
+    Differences,
     Remains,
     UnknownCommand,
 }
@@ -15,6 +16,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Differences => 3,
             Exit::Remains => 5,
             Exit::UnknownCommand => 127,
         }

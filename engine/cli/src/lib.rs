@@ -51,6 +51,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Build(args) => command::build::run(args).await,
             Command::Validate(args) => command::validate::run(args).await,
             Command::Inspect(args) => command::inspect::run(&args),
+            Command::Fmt(args) => command::fmt::run(&args),
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,
