@@ -83,12 +83,13 @@ impl Work<'_> {
                 continue;
             }
             let path = entry.path();
+            let path = path.strip_prefix(".").unwrap_or(&path);
             if entry.file_type().is_ok_and(|t| t.is_dir()) {
                 if self.args.recursive {
-                    self.folder(&path)?;
+                    self.folder(path)?;
                 }
             } else if is_hcl(&name) {
-                self.file(&path, &shown(&path))?;
+                self.file(path, &shown(path))?;
             }
         }
         Ok(())
