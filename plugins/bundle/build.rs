@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: [&str; 3] = ["shell", "file", "manifest"];
+const PLUGINS: [&str; 9] = [
+    "shell",
+    "file",
+    "manifest",
+    "powershell",
+    "windows-shell",
+    "windows-restart",
+    "checksum",
+    "compress",
+    "artifice",
+];
 
 /// Settings of the outer build that would be wrong for the guests, or would make cargo build them again and again.
 const FOREIGN: [&str; 7] = [
@@ -21,7 +31,7 @@ const FOREIGN: [&str; 7] = [
 ];
 
 /// What the guests are made from. Their tests are not among it: a change there builds nothing again.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 35] = [
     "wit",
     "Cargo.toml",
     "Cargo.lock",
@@ -37,6 +47,26 @@ const SOURCES: [&str; 15] = [
     "plugins/manifest/src",
     "plugins/manifest/README.md",
     "plugins/manifest/Cargo.toml",
+    "plugins/scripts/src",
+    "plugins/scripts/Cargo.toml",
+    "plugins/powershell/src",
+    "plugins/powershell/README.md",
+    "plugins/powershell/Cargo.toml",
+    "plugins/windows-shell/src",
+    "plugins/windows-shell/README.md",
+    "plugins/windows-shell/Cargo.toml",
+    "plugins/windows-restart/src",
+    "plugins/windows-restart/README.md",
+    "plugins/windows-restart/Cargo.toml",
+    "plugins/checksum/src",
+    "plugins/checksum/README.md",
+    "plugins/checksum/Cargo.toml",
+    "plugins/compress/src",
+    "plugins/compress/README.md",
+    "plugins/compress/Cargo.toml",
+    "plugins/artifice/src",
+    "plugins/artifice/README.md",
+    "plugins/artifice/Cargo.toml",
 ];
 
 fn main() -> ExitCode {
@@ -88,7 +118,9 @@ fn run() -> Result<(), String> {
         return Err("the built-in plugins do not build; the lines above say why".into());
     }
     let built = target_dir.join(TARGET).join("plugin");
-    PLUGINS.iter().try_for_each(|name| publish(name, &built.join(format!("fornax_plugin_{name}.wasm"))))
+    PLUGINS.iter().try_for_each(|name| {
+        publish(name, &built.join(format!("fornax_plugin_{}.wasm", name.replace('-', "_"))))
+    })
 }
 
 fn variable(name: &str) -> Result<std::ffi::OsString, String> {
@@ -112,6 +144,7 @@ fn publish(name: &str, path: &Path) -> Result<(), String> {
     if !path.is_file() {
         return Err(format!("{} is missing", path.display()));
     }
-    println!("cargo::rustc-env=FORNAX_PLUGIN_{}={}", name.to_uppercase(), path.display());
+    let variable = name.to_uppercase().replace('-', "_");
+    println!("cargo::rustc-env=FORNAX_PLUGIN_{variable}={}", path.display());
     Ok(())
 }

@@ -63,6 +63,20 @@ pub struct TemplateArgs {
     pub except: Vec<String>,
 }
 
+/// Flags of Packer that have nothing to choose between here.
+#[derive(Clone, Debug, Default, Args)]
+pub struct IgnoredArgs {
+    /// Accepted for compatibility: plugins are never taken from elsewhere
+    #[arg(long = "ignore-prerelease-plugins", hide = true)]
+    pub ignore_prerelease_plugins: bool,
+    /// Accepted for compatibility: values are always found in the order in which they depend on each other
+    #[arg(long = "use-sequential-evaluation", hide = true)]
+    pub use_sequential_evaluation: bool,
+    /// Accepted for compatibility: no registry enforces anything
+    #[arg(long = "skip-enforcement", hide = true)]
+    pub skip_enforcement: bool,
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub struct PluginArgs {
     /// Folder with plugins (`NAME/plugin.wasm`); may repeat
@@ -151,6 +165,11 @@ pub struct BuildArgs {
     /// Packer's machine-readable lines
     #[arg(long = "machine-readable")]
     pub machine_readable: bool,
+    /// Warn of values in variable files that no variable is declared for
+    #[arg(long = "warn-on-undeclared-var", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub warn_on_undeclared_var: bool,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
     /// Write the report of the run as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -175,9 +194,14 @@ pub struct ValidateArgs {
     /// Diagnostics as JSON, one a line
     #[arg(long)]
     pub json: bool,
-    /// Accepted for compatibility
+    /// Say nothing about values in variable files that no variable is declared for
     #[arg(long = "no-warn-undeclared-var")]
     pub no_warn_undeclared_var: bool,
+    /// Ask the data sources; without it what they give is not known
+    #[arg(long = "evaluate-datasources")]
+    pub evaluate_datasources: bool,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
     /// Accepted for compatibility
     #[arg(long = "machine-readable")]
     pub machine_readable: bool,
@@ -188,6 +212,8 @@ pub struct ValidateArgs {
 pub struct InspectArgs {
     #[command(flatten)]
     pub template: TemplateArgs,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
     #[arg(long = "machine-readable")]
     pub machine_readable: bool,
     /// Diagnostics as JSON, one a line

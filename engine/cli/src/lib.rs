@@ -6,7 +6,9 @@
 mod args;
 mod builder;
 mod command;
+mod data;
 mod error;
+mod host;
 mod journal_file;
 mod logging;
 mod paths;
@@ -50,7 +52,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
         match command {
             Command::Build(args) => command::build::run(args).await,
             Command::Validate(args) => command::validate::run(args).await,
-            Command::Inspect(args) => command::inspect::run(&args),
+            Command::Inspect(args) => command::inspect::run(&args).await,
             Command::Fmt(args) => command::fmt::run(&args),
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,

@@ -16,6 +16,7 @@ use fornax_core::builder::{BuilderFactory, PrepareContext};
 use fornax_core::communicator::{Connector, Dialer, Stream};
 use fornax_core::plan::{BuildPlan, Plan};
 use fornax_core::plugin::PluginCatalog;
+use fornax_core::template::hcl::InstalledPlugin;
 use fornax_plugin_host::{HostConfig, PluginHost, Policy};
 use fornax_simulator::seed::{Plan as SeedPlan, SeedGroup, SeedImage, SeedMarketplaceImage, SeedNetwork};
 use fornax_simulator::{Seed, Simulator};
@@ -23,20 +24,54 @@ use fornax_simulator::{Seed, Simulator};
 use crate::args::{BuildArgs, PluginArgs};
 use crate::builder::{FileFactory, NullFactory};
 use crate::command::template::environment;
+use crate::data::BuiltInData;
 use crate::error::CliError;
 use crate::plugin_http::PluginHttp;
 use crate::{paths, simulation};
+
+/// See [`installed`].
+const AZURE_PLUGIN: &str = "2.6.4";
 
 /// Everything that a run is made of.
 pub struct Parts {
     pub factories: Vec<Arc<dyn BuilderFactory>>,
     pub catalog: Arc<dyn PluginCatalog>,
+    pub data: BuiltInData,
     pub run_id: String,
     working_dir: PathBuf,
     simulator: Option<Arc<Simulator>>,
 }
 
+/// What satisfies the `required_plugins` of a template: what is built in goes by the name of the plugin that has it in
+/// Packer, a component by its own.
+pub fn installed(catalog: &dyn PluginCatalog) -> Vec<InstalledPlugin> {
+    let mut out = vec![InstalledPlugin {
+        source: "github.com/hashicorp/azure".to_owned(),
+        // The version of Packer's plugin whose options and output the builder follows.
+        version: AZURE_PLUGIN.to_owned(),
+        built_in: true,
+    }];
+    for extension in catalog.list() {
+        let info = extension.info();
+        out.push(InstalledPlugin {
+            source: info.plugin_name.clone(),
+            version: info.plugin_version.clone(),
+            built_in: false,
+        });
+    }
+    out
+}
+
+/// The data sources, unless the operator denies them the network.
+pub fn data(_args: &PluginArgs) -> BuiltInData {
+    BuiltInData::new(true)
+}
+
 impl Parts {
+    pub fn installed(&self) -> Vec<InstalledPlugin> {
+        installed(self.catalog.as_ref())
+    }
+
     /// What a builder may know when it is prepared.
     pub fn prepare_context(
         &self,
@@ -127,6 +162,7 @@ fn target_of(simulator: &Simulator) -> fornax_azure::Target {
 }
 
 fn parts(
+    args: &PluginArgs,
     azure: AzureFactory,
     catalog: Arc<dyn PluginCatalog>,
     simulator: Option<Arc<Simulator>>,
@@ -135,6 +171,7 @@ fn parts(
     Ok(Parts {
         factories: vec![Arc::new(azure), Arc::new(NullFactory { connector }), Arc::new(FileFactory)],
         catalog,
+        data: data(args),
         run_id: uuid::Uuid::new_v4().to_string(),
         working_dir: std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?,
         simulator,
@@ -143,19 +180,19 @@ fn parts(
 
 /// For `validate`: nothing is contacted.
 pub async fn offline(args: &PluginArgs) -> Result<Parts, CliError> {
-    parts(azure(None), plugins(args).await?, None)
+    parts(args, azure(None), plugins(args).await?, None)
 }
 
 /// For `build`: Azure, or a simulator that has what the template takes for granted.
 pub async fn for_build(
     args: &BuildArgs,
+    catalog: Arc<dyn PluginCatalog>,
     plan: &Plan,
     redactor: &Redactor,
     say: &dyn Fn(&str),
 ) -> Result<Parts, CliError> {
-    let catalog = plugins(&args.plugins).await?;
     if !args.simulate {
-        return parts(azure(None), catalog, None);
+        return parts(&args.plugins, azure(None), catalog, None);
     }
     let seed = if args.simulation.seed.is_some() { None } else { Some(presupposed(plan, redactor, say)?) };
     let config = simulation::config(&args.simulation, seed, false, say).await?;
@@ -164,7 +201,7 @@ pub async fn for_build(
         config.backend.name()
     ));
     let simulator = Simulator::new(config).map_err(|e| CliError::failed(e.to_string()))?;
-    parts(azure(Some(&simulator)), catalog, Some(simulator))
+    parts(&args.plugins, azure(Some(&simulator)), catalog, Some(simulator))
 }
 
 /// What the templates take for granted: destination groups, source images, networks.
@@ -173,6 +210,7 @@ fn presupposed(plan: &Plan, redactor: &Redactor, say: &dyn Fn(&str)) -> Result<S
     let parts = Parts {
         factories: Vec::new(),
         catalog: Arc::new(NoPlugins),
+        data: BuiltInData::new(false),
         run_id: String::new(),
         working_dir: PathBuf::new(),
         simulator: None,

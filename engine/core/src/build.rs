@@ -20,6 +20,7 @@ use crate::plan::{PostProcessorPlan, ProvisionerPlan};
 use crate::plugin::{Extension, OnError};
 use crate::value::Text;
 
+pub(crate) use call::go_duration;
 pub use prepare::prepare_build;
 pub use run::{run_all, run_build};
 
@@ -28,6 +29,8 @@ pub use run::{run_all, run_build};
 pub struct PreparedBuild {
     /// As people see it and as `-only` names it.
     pub name: String,
+    /// As components see it: without the name of the build block.
+    pub short_name: String,
     pub builder_type: String,
     pub context: PrepareContext,
     builder: Arc<dyn Builder>,

@@ -36,6 +36,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// Other places that belong to the finding, such as the variable that a value came from.
     pub related: Vec<(Span, String)>,
+    /// Says at another place what another finding says, for programs that look there; people are told once.
+    pub is_echo: bool,
 }
 
 impl Diagnostic {
@@ -60,7 +62,13 @@ impl Diagnostic {
             help: None,
             span: None,
             related: Vec::new(),
+            is_echo: false,
         }
+    }
+
+    /// An error that is told in full at another place.
+    pub fn echo(code: &str, summary: &str, span: &Span) -> Self {
+        Self { is_echo: true, ..Self::error(code, summary).at(span) }
     }
 
     #[must_use]
@@ -237,6 +245,12 @@ impl IntoIterator for Diagnostics {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(findings: I) -> Self {
+        Self(findings.into_iter().collect())
     }
 }
 

@@ -12,11 +12,13 @@ mod parse;
 mod walk;
 
 pub use data::Data;
+pub(crate) use format::{go_time, strftime};
 pub use functions::COMMON_BUILD_KEYS;
+pub(crate) use functions::missing_build_fact;
 pub use parse::SyntaxError;
-pub use walk::{build_keys, check_syntax, refers_to_user};
+pub use walk::{build_keys, calls, check_syntax, refers_to_user};
 
-use parse::{Block, Expr, Pipe, Tree};
+pub(crate) use parse::{Block, Expr, Pipe, Tree, parse};
 
 /// The version of Packer whose templates are understood; what `{{packer_version}}` gives.
 pub const PACKER_VERSION: &str = "1.16.0";
@@ -85,7 +87,7 @@ pub fn render(source: &str, scope: &Scope<'_>) -> Result<Text, Problem> {
     if !source.contains("{{") {
         return Ok(Text::plain(source));
     }
-    let tree = parse::parse(source).map_err(|e| Problem::Wrong { at: e.at, message: e.message })?;
+    let tree = parse(source).map_err(|e| Problem::Wrong { at: e.at, message: e.message })?;
     let dot = match scope.dot {
         Some(values) => Data::Map(values.iter().map(|(k, v)| (k.clone(), Data::Text(v.clone()))).collect()),
         None => Data::Missing,

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use crate::builder::BuildData;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::plugin::Renderer;
+use crate::schema::Typing;
 use crate::source::Span;
 use crate::value::{Node, Text};
 
@@ -24,6 +25,11 @@ pub trait ConfigSource: Send + Sync {
 
     /// Where the block stands in the template.
     fn span(&self) -> &Span;
+
+    /// What the language lets stand for something else.
+    fn typing(&self) -> Typing {
+        Typing::Weak
+    }
 
     /// The facts of the running build that the texts name (`{{build "Key"}}`), as far as they are written literally.
     fn build_keys(&self) -> Vec<(String, Span)> {
@@ -47,8 +53,12 @@ pub struct Plan {
 pub struct BuildPlan {
     /// As people see it and as `-only` names it.
     pub name: String,
+    /// As components see it: without the name of the build block.
+    pub short_name: String,
     pub builder_type: String,
     pub type_span: Span,
+    /// The block that a finding about the builder's type also concerns.
+    pub echo: Option<Span>,
     pub config: Arc<dyn ConfigSource>,
     pub provisioners: Vec<ProvisionerPlan>,
     pub error_cleanup: Option<ProvisionerPlan>,

@@ -170,6 +170,8 @@ pub enum KeepPolicy {
 pub struct Processed {
     pub artifact: Option<Artifact>,
     pub input: KeepPolicy,
+    /// The files of the artifact that the step made; no other file of it is ever removed.
+    pub made: Vec<PathBuf>,
 }
 
 /// What a builder or post-processor made.

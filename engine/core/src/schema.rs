@@ -3,8 +3,8 @@
 //!
 //! Understood: `type` (also a list), `properties`, `required`, `additionalProperties`, `items`, `enum`, `const`,
 //! `pattern`, `minLength`, `maxLength`, `minimum`, `maximum`, `minItems`, `maxItems`, `uniqueItems`, `anyOf`, `oneOf`,
-//! `deprecated`, and the annotations `x-duration`, `x-template`, `x-host-path`, `x-host-output`. Other keywords are left
-//! to the component's own check; `default` is documentation, because a component knows its defaults itself.
+//! `deprecated`, and the annotations `x-duration`, `x-template`, `x-host-path`, `x-host-output`, `x-host-glob`. Other
+//! keywords are left to the component's own check; `default` is documentation, because a component knows its defaults itself.
 
 use serde_json::Value as Json;
 
@@ -15,9 +15,18 @@ use crate::value::{Member, Node, Text, Value};
 mod constraints;
 mod convert;
 
+/// How much is converted before the check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// As Packer's JSON templates: nearly everything to what is wanted.
+    Weak,
+    /// As HCL: texts, numbers and booleans among each other, but a text is no list.
+    Typed,
+}
+
 /// Converts and checks. The result has the keys as the schema spells them; unknown values are left alone.
-pub fn check(config: &Node, schema: &Json) -> (Node, Diagnostics) {
-    let mut checker = Checker { found: Diagnostics::new() };
+pub fn check(config: &Node, schema: &Json, typing: Typing) -> (Node, Diagnostics) {
+    let mut checker = Checker { found: Diagnostics::new(), typing };
     let node = checker.node(config, schema, "");
     (node, checker.found)
 }
@@ -73,6 +82,7 @@ fn start_of(node: &Node) -> Span {
 
 struct Checker {
     found: Diagnostics,
+    typing: Typing,
 }
 
 impl Checker {
@@ -196,7 +206,7 @@ mod tests {
             ("on", text("true")),
             ("list", text("a,b")),
         ]);
-        let (node, found) = check(&config, &schema());
+        let (node, found) = check(&config, &schema(), Typing::Weak);
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(node.expose_json(), json!({"name": "5", "count": 3, "on": true, "list": ["a", "b"]}));
     }
@@ -210,7 +220,7 @@ mod tests {
             ("how", text("fats")),
             ("on", text("maybe")),
         ]);
-        let (_, found) = check(&config, &schema());
+        let (_, found) = check(&config, &schema(), Typing::Weak);
         let mut codes: Vec<&str> = found.iter().map(|d| d.code.as_str()).collect();
         codes.sort_unstable();
         assert_eq!(
@@ -231,12 +241,12 @@ mod tests {
     fn alternatives_are_tried_in_order() {
         let value = json!({"type": "object", "properties": {
             "how": {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}}});
-        let (node, found) = check(&config(&[("how", text("a,b"))]), &value);
+        let (node, found) = check(&config(&[("how", text("a,b"))]), &value, Typing::Weak);
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(node.expose_json(), json!({"how": ["a", "b"]}));
         let groups = json!({"oneOf": [{"required": ["inline"]}, {"required": ["script"]}]});
         let messages = |members: &[(&str, Value)]| {
-            let (_, found) = check(&config(members), &groups);
+            let (_, found) = check(&config(members), &groups, Typing::Weak);
             found.iter().map(|d| d.summary.clone()).collect::<Vec<_>>()
         };
         assert_eq!(messages(&[]), ["one of \"inline\", \"script\" must be given"]);
@@ -254,7 +264,7 @@ mod tests {
             "l": {"type": "array", "uniqueItems": true, "maxItems": 2, "items": {"type": "string"}},
             "s": {"type": "string", "minLength": 2, "maxLength": 3, "pattern": "^[a-z]+$"}}});
         let found = |key: &str, value: Value| {
-            let (_, found) = check(&config(&[(key, value)]), &limits);
+            let (_, found) = check(&config(&[(key, value)]), &limits, Typing::Weak);
             found.iter().map(|d| d.code.clone()).collect::<Vec<_>>()
         };
         assert_eq!(found("n", text("3")), ["config/unknown-value"]);
@@ -265,7 +275,7 @@ mod tests {
         assert!(found("flag", text("")).is_empty());
         assert!(found("s", Value::Unknown).is_empty());
         let secret = Value::String(Text::secret(crate::Secret::new("hunter2")));
-        let (_, told) = check(&config(&[("s", secret)]), &limits);
+        let (_, told) = check(&config(&[("s", secret)]), &limits, Typing::Weak);
         assert!(told.has_errors() && told.iter().all(|d| !d.render().contains("hunter2")), "{told:?}");
     }
 }

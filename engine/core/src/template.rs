@@ -11,16 +11,20 @@ use crate::value::{Member, Node};
 
 mod check;
 mod config;
+pub mod hcl;
+pub mod fix;
 mod inspect;
 mod json;
 mod plan;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod variables;
 
 pub use inspect::{Inspection, inspect};
 pub use plan::{Env, PlanOptions, plan};
+pub use upgrade::{Upgrade, upgrade};
 
 /// A template. Configurations are as they were written: nothing is rendered.
 #[derive(Clone, Debug)]

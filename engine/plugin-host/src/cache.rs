@@ -1,11 +1,15 @@
 //! The cache of compiled plugins in the user's own cache folder: native code keyed by the component's digest and the
 //! engine's settings, and beside it what the plugin says about itself, so that a check of a template needs neither to
 //! compile nor to run it. The content is executed as native code, so the folder is the user's alone; anything that
-//! looks wrong counts as missing.
+//! looks wrong counts as missing. A run that adds something removes what was not used for long or is too much.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+mod prune;
 
 /// Changes when the cached descriptor, or what is checked before it is cached, changes.
 const FORMAT: &str = concat!("1-", env!("CARGO_PKG_VERSION"));
@@ -13,6 +17,8 @@ const FORMAT: &str = concat!("1-", env!("CARGO_PKG_VERSION"));
 /// The cache. Without a folder everything is compiled anew.
 pub struct Cache {
     dir: Option<PathBuf>,
+    /// Whether this run has already looked for what can go.
+    pruned: AtomicBool,
 }
 
 impl Cache {
@@ -25,12 +31,15 @@ impl Cache {
                 false
             }
         });
-        Self { dir }
+        Self { dir, pruned: AtomicBool::new(false) }
     }
 
     /// What the plugin says about itself.
     pub fn descriptor(&self, digest: &str) -> Option<String> {
-        fs::read_to_string(self.descriptor_path(digest)?).ok()
+        let path = self.descriptor_path(digest)?;
+        let json = fs::read_to_string(&path).ok()?;
+        prune::used(&path);
+        Some(json)
     }
 
     pub fn store_descriptor(&self, digest: &str, json: &str) {
@@ -42,7 +51,10 @@ impl Cache {
     /// Where the native code lies, if it is there.
     pub fn code(&self, digest: &str, engine: &str) -> Option<PathBuf> {
         let path = self.code_path(digest, engine)?;
-        path.symlink_metadata().is_ok_and(|m| m.is_file()).then_some(path)
+        path.symlink_metadata().is_ok_and(|m| m.is_file()).then(|| {
+            prune::used(&path);
+            path
+        })
     }
 
     pub fn store_code(&self, digest: &str, engine: &str, code: &[u8]) {
@@ -62,6 +74,11 @@ impl Cache {
     fn write(&self, path: &Path, content: &[u8]) {
         if let Err(error) = write_whole(path, content) {
             tracing::warn!(path = %path.display(), %error, "the plugin cache can't be written");
+        }
+        if let Some(dir) = &self.dir
+            && !self.pruned.swap(true, Ordering::Relaxed)
+        {
+            prune::prune(dir, SystemTime::now(), &prune::Limits::default());
         }
     }
 }

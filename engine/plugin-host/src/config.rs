@@ -20,6 +20,19 @@ pub struct SealedConfig {
     pub host_paths: Vec<PathBuf>,
     /// Absolute paths that it names as output (`x-host-output`).
     pub host_outputs: Vec<PathBuf>,
+    /// Patterns for host files that it names (`x-host-glob`).
+    pub host_globs: Vec<String>,
+    /// Texts that the guest renders (`x-template`) and that name an output or a pattern then.
+    pub named_templates: Vec<NamedTemplate>,
+}
+
+/// A text of the configuration that names something once it is rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedTemplate {
+    /// As the guest sees it.
+    pub text: String,
+    pub output: bool,
+    pub glob: bool,
 }
 
 const DEPTH: usize = 64;
@@ -39,6 +52,8 @@ pub fn seal(
         sealed: Vec::new(),
         host_paths: Vec::new(),
         host_outputs: Vec::new(),
+        host_globs: Vec::new(),
+        named_templates: Vec::new(),
     };
     let mut walk = Walk { root: schema, sealer, redactor, working_dir, result: &mut result };
     let json = walk.node(config, &[schema], &mut String::new(), 0);
@@ -71,9 +86,8 @@ impl<'a> Walk<'a> {
             Value::Number(n) => Json::Number(n.clone()),
             Value::String(text) => {
                 let exposed = text.expose();
-                self.name_path(&exposed, marked("x-host-path"), marked("x-host-output"));
                 let sealed = if marked("writeOnly") && !exposed.is_empty() {
-                    let secret = Secret::new(exposed);
+                    let secret = Secret::new(exposed.clone());
                     self.redactor.register(&secret);
                     self.sealer.seal_secret(&secret, Origin::Config)
                 } else {
@@ -82,6 +96,7 @@ impl<'a> Walk<'a> {
                 if text.is_sensitive() || marked("writeOnly") {
                     self.result.sealed.push(pointer.clone());
                 }
+                self.name(&exposed, &sealed, &marked);
                 Json::String(sealed)
             }
             Value::Array(items) => {
@@ -126,7 +141,7 @@ impl<'a> Walk<'a> {
                     let all = expand(self.root, &[schema]);
                     let marked = |name: &str| all.iter().any(|s| s.get(name) == Some(&Json::Bool(true)));
                     if let Some(path) = all.iter().find_map(|s| s.get("default")?.as_str()) {
-                        self.name_path(path, marked("x-host-path"), marked("x-host-output"));
+                        self.name(path, path, &marked);
                     }
                 }
                 Json::Object(object)
@@ -134,16 +149,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn name_path(&mut self, path: &str, read: bool, write: bool) {
-        if path.is_empty() || !(read || write) {
+    /// Notes a path or a pattern by its annotations; `sealed` is what the guest sees of it.
+    fn name(&mut self, path: &str, sealed: &str, marked: &dyn Fn(&str) -> bool) {
+        if path.is_empty() {
+            return;
+        }
+        let (output, glob) = (marked("x-host-output"), marked("x-host-glob"));
+        if marked("x-template") {
+            if output || glob {
+                self.result.named_templates.push(NamedTemplate { text: sealed.to_owned(), output, glob });
+            }
             return;
         }
         let absolute = absolute(self.working_dir, path);
-        if read {
+        if marked("x-host-path") {
             self.result.host_paths.push(absolute.clone());
         }
-        if write {
+        if output {
             self.result.host_outputs.push(absolute);
+        }
+        if glob {
+            self.result.host_globs.push(path.to_owned());
         }
     }
 }
@@ -206,11 +232,14 @@ mod tests {
             member("script", Value::String("../x/./s.sh".into())),
             member("token", Value::String("tok".into())),
             member("late", Value::Unknown),
+            member("files", Value::Array(vec![node(Value::String("out/*.x".into()))])),
         ]));
         let schema = serde_json::json!({"properties": {
             "script": {"$ref": "#/$defs/path"},
             "token": {"type": "string", "writeOnly": true},
-            "output": {"x-host-output": true, "default": "out.json"}
+            "output": {"x-host-output": true, "default": "out.json"},
+            "files": {"items": {"x-host-glob": true}},
+            "archive": {"x-host-output": true, "x-template": true, "default": "{{.BuildName}}.tar"}
         }, "$defs": {"path": {"x-host-path": true}}});
         let (mut sealer, redactor) = (Sealer::default(), Redactor::new());
         let sealed = seal(&config, &schema, &mut sealer, &redactor, Path::new("/w/d"));
@@ -220,6 +249,9 @@ mod tests {
         assert_eq!(sealed.unknown, ["/late"]);
         assert_eq!(sealed.host_paths, [PathBuf::from("/w/x/s.sh")]);
         assert_eq!(sealed.host_outputs, [PathBuf::from("/w/d/out.json")]);
+        assert_eq!(sealed.host_globs, ["out/*.x"]);
+        let text = "{{.BuildName}}.tar".to_owned();
+        assert_eq!(sealed.named_templates, [NamedTemplate { text, output: true, glob: false }]);
         assert_eq!(redactor.redact("tok"), "<sensitive>");
     }
 }

@@ -137,6 +137,8 @@ impl WasmExtension {
             config::seal(config, &self.info.schema, &mut state.sealer, &state.redactor, &working_dir);
         state.host_paths.clone_from(&sealed.host_paths);
         state.host_outputs.clone_from(&sealed.host_outputs);
+        state.host_globs.clone_from(&sealed.host_globs);
+        state.named_templates.clone_from(&sealed.named_templates);
         state.step = step;
         state.machine.clone_from(&machine);
         state.artifact = artifact;
@@ -330,26 +332,31 @@ impl WasmExtension {
             .drive("process", &clock, &output, work)
             .await?
             .map_err(|e| Self::failed(e, call.store.data(), &clock))?;
-        let artifact = match found.artifact {
-            Some(artifact) => Some(self.artifact(artifact, call, input)?),
-            None => None,
+        let (artifact, made) = match found.artifact {
+            Some(artifact) => {
+                let (artifact, made) = self.artifact(artifact, call, input)?;
+                (Some(artifact), made)
+            }
+            None => (None, Vec::new()),
         };
         let input = match found.input {
             post::KeepPolicy::Keep => KeepPolicy::Keep,
             post::KeepPolicy::Discard => KeepPolicy::Discard,
             post::KeepPolicy::ForceKeep => KeepPolicy::ForceKeep,
         };
-        Ok(Processed { artifact, input })
+        Ok(Processed { artifact, input, made })
     }
 
+    /// The artifact, and those of its files that the step made.
     fn artifact(
         &self,
         found: post::NewArtifact,
         call: &Call<'_>,
         input: &Artifact,
-    ) -> Result<Artifact, PluginError> {
+    ) -> Result<(Artifact, Vec<PathBuf>), PluginError> {
         let state = call.store.data();
         let mut files: Vec<PathBuf> = Vec::new();
+        let mut made: Vec<PathBuf> = Vec::new();
         for file in &found.files {
             files.push(match file {
                 post::NewFile::Input(index) => {
@@ -367,6 +374,15 @@ impl WasmExtension {
                             self.rejected(format!("process refers to {path:?}, which it did not publish"))
                         );
                     }
+                    made.push(PathBuf::from(path));
+                    PathBuf::from(path)
+                }
+                post::NewFile::Existing(path) => {
+                    if !state.names(path) {
+                        let reason =
+                            format!("process refers to {path:?}, which the configuration does not name");
+                        return Err(self.rejected(reason));
+                    }
                     PathBuf::from(path)
                 }
                 post::NewFile::Workspace(path) => {
@@ -380,6 +396,7 @@ impl WasmExtension {
                     if !kept.iter().any(|k| Arc::ptr_eq(k, &folder)) {
                         kept.push(Arc::clone(&folder));
                     }
+                    made.push(place.clone());
                     place
                 }
             });
@@ -388,14 +405,15 @@ impl WasmExtension {
         let serde_json::Value::Object(metadata) = metadata else {
             return Err(self.rejected("the metadata is no object"));
         };
-        Ok(Artifact {
+        let artifact = Artifact {
             builder_id: state.presentable(&found.kind),
             id: state.presentable(&found.id),
             text: state.presentable(&found.description),
             files,
             metadata,
             simulated: input.simulated || state.step.as_ref().is_some_and(|s| s.simulated),
-        })
+        };
+        Ok((artifact, made))
     }
 }
 

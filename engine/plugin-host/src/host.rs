@@ -129,6 +129,8 @@ impl Inner {
             working_dir: self.config.working_dir.clone(),
             host_paths: Vec::new(),
             host_outputs: Vec::new(),
+            host_globs: Vec::new(),
+            named_templates: Vec::new(),
             shared: Arc::new(StepShared::default()),
             http: self.config.http.clone(),
             locks: Arc::clone(&self.locks),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::Digest;
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::Resource;
 
 use crate::bindings::host::fornax::plugin::files::{
@@ -16,6 +17,8 @@ use crate::bindings::host::fornax::plugin::files::{
 };
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::config::absolute;
+use crate::copy::Source;
+use crate::glob;
 use crate::locks::LockError;
 use crate::pack;
 use crate::publish::default_permissions;
@@ -51,10 +54,16 @@ impl State {
         self.host_outputs.iter().find(|o| path == *o || (path.starts_with(o) && stays_below(path, o)))
     }
 
+    /// Whether the configuration names the path, for reading or as output.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        let place = absolute(&self.working_dir, path);
+        self.host_paths.contains(&place) || self.named_output(&place).is_some()
+    }
+
     fn openable(&self, path: &str) -> Result<PathBuf, Error> {
         self.not_in_describe()?;
         let place = absolute(&self.working_dir, path);
-        let named = self.host_paths.contains(&place) || self.named_output(&place).is_some();
+        let named = self.names(path);
         let granted =
             || place.canonicalize().is_ok_and(|real| self.rights.allows_file(&real, &self.working_dir));
         if !named && !granted() {
@@ -89,8 +98,8 @@ fn info(name: String, meta: &std::fs::Metadata) -> FileInfo {
     FileInfo { name, size: if meta.is_dir() { 0 } else { meta.len() }, mode, is_directory: meta.is_dir() }
 }
 
-fn digest<D: Digest>(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+fn digest<D: Digest>(path: &Path, cancel: &CancellationToken) -> io::Result<String> {
+    let mut file = Source::open(path, cancel)?;
     let mut hasher = D::new();
     let mut buffer = vec![0u8; 256 * 1024];
     loop {
@@ -121,17 +130,20 @@ impl HostHostFile for State {
 
     async fn digest(&mut self, this: Resource<HostFile>, algorithm: DigestAlgorithm) -> Answer<String> {
         let file = self.table.get(&this)?.clone();
-        let compute: fn(&Path) -> io::Result<String> = match algorithm {
+        let compute: fn(&Path, &CancellationToken) -> io::Result<String> = match algorithm {
+            DigestAlgorithm::Md5 => digest::<md5::Md5>,
+            DigestAlgorithm::Sha1 => digest::<sha1::Sha1>,
+            DigestAlgorithm::Sha224 => digest::<sha2::Sha224>,
             DigestAlgorithm::Sha256 => digest::<sha2::Sha256>,
             DigestAlgorithm::Sha384 => digest::<sha2::Sha384>,
             DigestAlgorithm::Sha512 => digest::<sha2::Sha512>,
-            DigestAlgorithm::Blake3 | DigestAlgorithm::Sha1 | DigestAlgorithm::Md5 => {
-                let message = format!("this host computes sha256, sha384 and sha512, not {algorithm:?}");
+            DigestAlgorithm::Blake3 => {
+                let message = "this host computes md5, sha1 and the digests of SHA-2, not blake3";
                 return Ok(Err(self.error(ErrorCode::Unsupported, message)));
             }
         };
-        let path = file.path.clone();
-        let work = tokio::task::spawn_blocking(move || compute(&path));
+        let (path, cancel) = (file.path.clone(), self.cancel.clone());
+        let work = tokio::task::spawn_blocking(move || compute(&path, &cancel));
         match self.stop(false, None).run("the digest", work).await {
             Ok(Ok(result)) => Ok(result.map_err(|e| self.io_error(&file.name, &e))),
             Ok(Err(error)) => Err(wasmtime::format_err!("the digest failed: {error}")),
@@ -159,11 +171,11 @@ impl HostHostWriter for State {
     async fn append_file(&mut self, this: Resource<HostWriter>, source: Resource<HostFile>) -> Answer<()> {
         let path = self.table.get(&source)?.path.clone();
         let target = self.table.get(&this)?.file.as_file().try_clone();
-        let work = tokio::task::spawn_blocking(move || io::copy(&mut File::open(path)?, &mut target?));
+        let cancel = self.cancel.clone();
+        let work =
+            tokio::task::spawn_blocking(move || Source::open(&path, &cancel)?.copy_to_file(&mut target?));
         match self.stop(false, None).run("the copy", work).await {
-            Ok(Ok(result)) => {
-                Ok(result.map(|_| ()).map_err(|e| self.io_error("the file can't be appended", &e)))
-            }
+            Ok(Ok(result)) => Ok(result.map_err(|e| self.io_error("the file can't be appended", &e))),
             Ok(Err(error)) => Err(wasmtime::format_err!("the copy failed: {error}")),
             Err(stopped) => Ok(Err(stopped)),
         }
@@ -282,22 +294,13 @@ impl HostWorkspace for State {
             Ok(place) => place,
             Err(error) => return Ok(Err(self.path_error(&error))),
         };
-        let request = match pack::Request::new(
-            sources,
-            target.clone(),
-            folder.parts().to_owned(),
-            container,
-            compression,
-            level,
-        ) {
-            Ok(request) => request,
-            Err(refusal) => {
-                let code =
-                    if refusal.unsupported { ErrorCode::Unsupported } else { ErrorCode::InvalidArgument };
-                return Ok(Err(self.error(code, refusal.reason)));
-            }
-        };
-        let work = tokio::task::spawn_blocking(move || request.run());
+        let (parts, cancel) = (folder.parts().to_owned(), self.cancel.clone());
+        let request = pack::Request { sources, target: target.clone(), parts, container, compression, level };
+        if let Err(refusal) = request.check() {
+            let code = if refusal.unsupported { ErrorCode::Unsupported } else { ErrorCode::InvalidArgument };
+            return Ok(Err(self.error(code, refusal.reason)));
+        }
+        let work = tokio::task::spawn_blocking(move || request.run(&cancel));
         match self.stop(false, None).run("packing", work).await {
             Ok(Ok(Ok(()))) => Ok(Ok(self.file_in(&folder, target)?)),
             Ok(Ok(Err(error))) => Ok(Err(self.io_error(&to, &error))),
@@ -373,6 +376,35 @@ impl Host for State {
                 Ok(Ok(self.table.push(HostFile { path: place, name, unseal: false, _folder: None })?))
             }
             Err(error) => Ok(Err(error)),
+        }
+    }
+
+    async fn find(&mut self, pattern: String) -> Answer<Vec<String>> {
+        if let Err(error) = self.only_while_working("files.find") {
+            return Ok(Err(error));
+        }
+        if !self.host_globs.contains(&pattern) {
+            let message = format!("{pattern} is not a pattern that the configuration names");
+            return Ok(Err(self.error(ErrorCode::Denied, message)));
+        }
+        let (working_dir, cancel, wanted) = (self.working_dir.clone(), self.cancel.clone(), pattern.clone());
+        let work = tokio::task::spawn_blocking(move || glob::find(&working_dir, &wanted, &cancel));
+        match self.stop(false, None).run("the search", work).await {
+            Ok(Ok(Ok(found))) => {
+                self.host_paths
+                    .extend(found.iter().map(|path| absolute(&self.working_dir, &path.to_string_lossy())));
+                Ok(Ok(found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()))
+            }
+            Ok(Ok(Err(error))) => {
+                let code = match error {
+                    glob::GlobError::Pattern(..) => ErrorCode::InvalidArgument,
+                    glob::GlobError::TooMany(_) => ErrorCode::TooLarge,
+                    glob::GlobError::Cancelled(_) => ErrorCode::Cancelled,
+                };
+                Ok(Err(self.error(code, error.to_string())))
+            }
+            Ok(Err(error)) => Err(wasmtime::format_err!("the search failed: {error}")),
+            Err(stopped) => Ok(Err(stopped)),
         }
     }
 

@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::bindings::host::fornax::plugin::{artifacts, run, secrets, types};
+use crate::config::absolute;
 use crate::resources::{ArtifactHandle, HostFile, SecretHandle};
 use crate::seal::Origin;
 use crate::state::{Answer, Phase, State};
@@ -74,11 +75,18 @@ impl run::Host for State {
                 _ => return Ok(Err(error)),
             },
         };
-        let template = self.sealer.text(&template);
-        let values: IndexMap<String, _> =
-            values.into_iter().map(|(name, value)| (name, self.sealer.text(&value))).collect();
-        Ok(match renderer.render(&template, &values) {
-            Ok(text) => Ok(self.sealer.seal(&text, Origin::Elsewhere)),
+        let text = self.sealer.text(&template);
+        let rendered = {
+            let values: IndexMap<String, _> =
+                values.iter().map(|(name, value)| (name.clone(), self.sealer.text(value))).collect();
+            renderer.render(&text, &values)
+        };
+        Ok(match rendered {
+            Ok(text) => {
+                let sealed = self.sealer.seal(&text, Origin::Elsewhere);
+                self.name_rendered(&template, &values, &sealed);
+                Ok(sealed)
+            }
             Err(message) => Err(self.error(ErrorCode::InvalidArgument, message)),
         })
     }
@@ -119,6 +127,30 @@ impl run::Host for State {
 }
 
 impl State {
+    /// A text that names an output or a pattern once it is rendered does so now, unless the guest's own values would
+    /// lead elsewhere than the template says: the name of the build and of its builder are the template's.
+    fn name_rendered(&mut self, template: &str, values: &[(String, String)], rendered: &str) {
+        let own = |value: &str| {
+            self.step.as_ref().is_some_and(|step| value == step.build_name || value == step.builder_type)
+        };
+        let harmless = values
+            .iter()
+            .all(|(_, value)| own(value) || (!value.contains(['/', '\\']) && value != "." && value != ".."));
+        let named: Vec<_> =
+            self.named_templates.iter().filter(|named| named.text == template).cloned().collect();
+        if rendered.is_empty() || !harmless {
+            return;
+        }
+        for named in named {
+            if named.output {
+                self.host_outputs.push(absolute(&self.working_dir, rendered));
+            }
+            if named.glob {
+                self.host_globs.push(rendered.to_owned());
+            }
+        }
+    }
+
     fn lookup(&mut self, name: &str) -> Result<SecretHandle, Error> {
         let missing = |this: &Self| {
             this.error(

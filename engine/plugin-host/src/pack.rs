@@ -1,13 +1,21 @@
-//! Packing of files into one, streaming: a single file or a tar archive, plain or compressed with zstd. Other forms of
-//! the interface are refused by name.
+//! Packing of files into one, streaming: a single file, a tar or a zip archive, compressed or not. Memory is bounded
+//! whatever the size; a cancelled build stops it; the target appears whole or not at all.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, BufWriter};
+use std::path::{Component, Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::bindings::host::fornax::plugin::files::{Compression, Container};
+use crate::copy::Source;
+use crate::publish::default_permissions;
+
+mod archive;
+mod blocks;
+mod codec;
 
 /// Why a request can't be met.
+#[derive(Debug)]
 pub struct Refusal {
     pub unsupported: bool,
     pub reason: String,
@@ -15,81 +23,67 @@ pub struct Refusal {
 
 /// What to pack.
 pub struct Request {
-    sources: Vec<(String, PathBuf)>,
-    target: PathBuf,
-    parts: PathBuf,
-    tar: bool,
-    /// zstd level.
-    zstd: Option<i32>,
+    /// Names of the entries and what they hold.
+    pub sources: Vec<(String, PathBuf)>,
+    pub target: PathBuf,
+    /// Where the target is written until it is complete; on the same file system.
+    pub parts: PathBuf,
+    pub container: Container,
+    pub compression: Compression,
+    /// From 1, the fastest; none: the codec's usual one.
+    pub level: Option<u32>,
 }
 
 impl Request {
-    pub fn new(
-        sources: Vec<(String, PathBuf)>,
-        target: PathBuf,
-        parts: PathBuf,
-        container: Container,
-        compression: Compression,
-        level: Option<u32>,
-    ) -> Result<Self, Refusal> {
-        let refuse = |unsupported, reason: &str| Err(Refusal { unsupported, reason: reason.to_owned() });
-        let tar = match container {
-            Container::Raw if sources.len() != 1 => {
-                return refuse(false, "without a container there is exactly one file to pack");
+    /// Refuses what can't be packed before anything is written.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let refuse = |unsupported, reason: String| Err(Refusal { unsupported, reason });
+        match self.container {
+            Container::Raw if self.sources.len() != 1 => {
+                return refuse(false, "without a container there is exactly one file to pack".into());
             }
-            Container::Raw => false,
-            Container::Tar => true,
-            Container::Zip => return refuse(true, "this host packs raw files and tar archives, not zip"),
-        };
-        let zstd = match compression {
-            Compression::None => None,
-            Compression::Zstd => Some(i32::try_from(level.unwrap_or(3).clamp(1, 19)).unwrap_or(3)),
-            _ => return refuse(true, "this host compresses with zstd only"),
-        };
-        for (name, path) in &sources {
-            let inside =
-                std::path::Path::new(name).components().all(|c| matches!(c, std::path::Component::Normal(_)));
-            if tar && (name.is_empty() || !inside) {
-                return refuse(false, &format!("{name:?} is no name for an entry"));
+            Container::Zip if !matches!(self.compression, Compression::None | Compression::Gzip) => {
+                let reason = format!(
+                    "entries of a zip archive are stored (none) or deflated (gzip), not {:?}",
+                    self.compression
+                );
+                return refuse(true, reason);
             }
-            if path.is_dir() && !tar {
-                return refuse(false, "a directory needs a container");
+            _ => {}
+        }
+        for (name, path) in &self.sources {
+            if matches!(self.container, Container::Raw) {
+                if path.is_dir() {
+                    return refuse(false, "a directory needs a container".into());
+                }
+            } else if name.is_empty()
+                || !Path::new(name).components().all(|c| matches!(c, Component::Normal(_)))
+            {
+                return refuse(false, format!("{name:?} is no name for an entry"));
             }
         }
-        Ok(Self { sources, target, parts, tar, zstd })
+        Ok(())
     }
 
-    /// Packs. The target appears whole or not at all.
-    pub fn run(self) -> io::Result<()> {
-        let mut part = tempfile::NamedTempFile::new_in(&self.parts)?;
-        match self.zstd {
-            Some(level) => {
-                let mut encoder = zstd::Encoder::new(part.as_file_mut(), level)?;
-                self.write(&mut encoder)?;
-                encoder.finish()?;
-            }
-            None => self.write(part.as_file_mut())?,
+    /// Packs; blocks.
+    pub fn run(self, cancel: &CancellationToken) -> io::Result<()> {
+        let mut part =
+            tempfile::Builder::new().permissions(default_permissions()).tempfile_in(&self.parts)?;
+        let out = part.as_file_mut();
+        if matches!(self.container, Container::Zip) {
+            let deflate = matches!(self.compression, Compression::Gzip);
+            archive::zip(out, &self.sources, deflate, self.level, cancel)?;
+        } else {
+            let out = BufWriter::with_capacity(codec::BUFFER, out);
+            codec::compress(out, self.compression, self.level, |out| match self.container {
+                Container::Tar => archive::tar(out, &self.sources, cancel),
+                _ => self.sources.iter().try_for_each(|(_, path)| Source::open(path, cancel)?.copy_to(out)),
+            })?;
         }
         part.persist(&self.target).map_err(|e| e.error)?;
         Ok(())
     }
-
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        if !self.tar {
-            for (_, path) in &self.sources {
-                io::copy(&mut File::open(path)?, out)?;
-            }
-            return Ok(());
-        }
-        let mut tar = tar::Builder::new(out);
-        tar.follow_symlinks(false);
-        for (name, path) in &self.sources {
-            if path.is_dir() {
-                tar.append_dir_all(name, path)?;
-            } else {
-                tar.append_file(name, &mut File::open(path)?)?;
-            }
-        }
-        tar.finish()
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,15 @@
 //! Publishing: the only way from a step's folder to a place that the configuration names. A file appears whole or not at
 //! all, and never with a placeholder or a secret in it.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::config::absolute;
+use crate::copy::Source;
 use crate::state::State;
 use crate::workspace::copy_tree;
 
@@ -30,8 +32,9 @@ impl State {
             ));
         }
         let masked = self.masked_copy(&source)?;
-        let source = masked.as_ref().map_or(source, |file| file.path().to_owned());
-        let work = tokio::task::spawn_blocking(move || publish(&source, &target, replace));
+        let content = masked.as_ref().map_or_else(|| source.clone(), |file| file.path().to_owned());
+        let cancel = self.cancel.clone();
+        let work = tokio::task::spawn_blocking(move || publish(&content, &source, &target, replace, &cancel));
         match self.stop(false, None).run("publishing", work).await? {
             Ok(Ok(())) => {
                 self.shared
@@ -65,19 +68,26 @@ impl State {
     }
 }
 
-/// Makes `target` a copy of `source`; it appears whole or not at all.
-fn publish(source: &Path, target: &Path, replace: bool) -> io::Result<()> {
+/// Makes `target` a copy of `content`; it appears whole or not at all. A new file gets the mode of `source`, one that is
+/// replaced keeps its own.
+fn publish(
+    content: &Path,
+    source: &Path,
+    target: &Path,
+    replace: bool,
+    cancel: &CancellationToken,
+) -> io::Result<()> {
     let parent = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
     std::fs::create_dir_all(parent)?;
-    let exists = target.symlink_metadata().is_ok();
-    if exists && !replace {
+    let there = target.symlink_metadata().ok();
+    if there.is_some() && !replace {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    if source.is_dir() {
+    if content.is_dir() {
         let part = tempfile::Builder::new().prefix(".fornax-part-").tempdir_in(parent)?;
         let fresh = part.path().join("new");
-        copy_tree(source, &fresh)?;
-        if exists {
+        copy_tree(content, &fresh)?;
+        if there.is_some() {
             std::fs::rename(target, part.path().join("old"))?;
         }
         return std::fs::rename(&fresh, target);
@@ -86,13 +96,30 @@ fn publish(source: &Path, target: &Path, replace: bool) -> io::Result<()> {
         .prefix(".fornax-part-")
         .permissions(default_permissions())
         .tempfile_in(parent)?;
-    io::copy(&mut File::open(source)?, part.as_file_mut())?;
+    Source::open(content, cancel)?.copy_to_file(part.as_file_mut())?;
+    let model = match there.filter(|meta| meta.is_file()) {
+        Some(replaced) => replaced,
+        None => source.metadata()?,
+    };
+    set_mode(part.as_file(), &model)?;
     part.as_file().sync_all()?;
     if replace {
         part.persist(target).map_err(|e| e.error)?;
     } else {
         part.persist_noclobber(target).map_err(|e| e.error)?;
     }
+    Ok(())
+}
+
+/// Never more than who may read, write and run it: no other user's identity.
+#[cfg(unix)]
+fn set_mode(file: &std::fs::File, model: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(model.permissions().mode() & 0o777))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &std::fs::File, _: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
@@ -105,4 +132,37 @@ pub fn default_permissions() -> std::fs::Permissions {
 #[cfg(not(unix))]
 pub fn default_permissions() -> std::fs::Permissions {
     std::fs::metadata(std::env::temp_dir()).map(|m| m.permissions()).expect("the temporary folder exists")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_has_the_mode_of_the_source_and_a_replaced_one_its_own() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (source, target) = (dir.path().join("s"), dir.path().join("new/t"));
+        std::fs::write(&source, "one").expect("written");
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set")
+        };
+        let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o7777;
+        let cancel = CancellationToken::new();
+        set(&source, 0o4750);
+        publish(&source, &source, &target, false, &cancel).expect("published");
+        assert_eq!(mode(&target), 0o750);
+        set(&target, 0o600);
+        std::fs::write(&source, "two").expect("written");
+        let error = publish(&source, &source, &target, false, &cancel).expect_err("it exists");
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        publish(&source, &source, &target, true, &cancel).expect("published");
+        assert_eq!((mode(&target), std::fs::read_to_string(&target).expect("read")), (0o600, "two".into()));
+        cancel.cancel();
+        std::fs::write(&source, "three").expect("written");
+        assert!(publish(&source, &source, &target, true, &cancel).is_err());
+        assert_eq!(std::fs::read_to_string(&target).expect("read"), "two");
+        assert_eq!(std::fs::read_dir(dir.path().join("new")).expect("read").count(), 1, "a part remains");
+    }
 }

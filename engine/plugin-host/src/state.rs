@@ -14,6 +14,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
+use crate::config::NamedTemplate;
 use crate::engine::Limiter;
 use crate::http::HttpClient;
 use crate::locks::OutputLocks;
@@ -76,6 +77,10 @@ pub struct State {
     pub host_paths: Vec<PathBuf>,
     /// Paths that it names as output.
     pub host_outputs: Vec<PathBuf>,
+    /// Patterns that it names for `files.find`.
+    pub host_globs: Vec<String>,
+    /// Texts that it names as output or pattern once they are rendered.
+    pub named_templates: Vec<NamedTemplate>,
     pub shared: Arc<StepShared>,
     pub http: Option<Arc<dyn HttpClient>>,
     pub locks: Arc<OutputLocks>,

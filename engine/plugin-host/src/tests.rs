@@ -9,6 +9,7 @@ use fornax_core::plugin::{ExtensionKind, PluginError};
 use crate::testing::{Guest, LocalMachine, Sink, config, step};
 use crate::{HostConfig, Limits, LoadProblem, PluginHost, Policy};
 
+mod artifacts;
 mod builtin;
 mod http;
 mod load;

@@ -16,6 +16,12 @@ pub fn components() -> &'static [Component] {
         Component { name: "shell", bytes: include_bytes!(env!("FORNAX_PLUGIN_SHELL")) },
         Component { name: "file", bytes: include_bytes!(env!("FORNAX_PLUGIN_FILE")) },
         Component { name: "manifest", bytes: include_bytes!(env!("FORNAX_PLUGIN_MANIFEST")) },
+        Component { name: "powershell", bytes: include_bytes!(env!("FORNAX_PLUGIN_POWERSHELL")) },
+        Component { name: "windows-shell", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_SHELL")) },
+        Component { name: "windows-restart", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_RESTART")) },
+        Component { name: "checksum", bytes: include_bytes!(env!("FORNAX_PLUGIN_CHECKSUM")) },
+        Component { name: "compress", bytes: include_bytes!(env!("FORNAX_PLUGIN_COMPRESS")) },
+        Component { name: "artifice", bytes: include_bytes!(env!("FORNAX_PLUGIN_ARTIFICE")) },
     ]
 }
 

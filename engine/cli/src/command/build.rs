@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{Source, load, read, show};
+use super::template::{HclNeeds, Loaded, Source, load, read, show};
 use crate::args::{BuildArgs, OnErrorArg};
 use crate::error::{CliError, Exit};
 use crate::journal_file::JournalFile;
@@ -27,8 +27,13 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
     logging::start(&redactor);
     let source = read(&args.path)?;
-    let (loaded, mut found) = load(&source, &args.template, &redactor)?;
-    let Some((template, plan)) = loaded else {
+    let catalog = target::plugins(&args.plugins).await?;
+    let data = target::data(&args.plugins);
+    let needs =
+        HclNeeds { require_values: true, read_data: true, warn_undeclared: args.warn_on_undeclared_var };
+    let (loaded, mut found) =
+        load(&source, &args.template, &redactor, needs, &target::installed(catalog.as_ref()), &data).await?;
+    let Some(Loaded { plan, sensitive }) = loaded else {
         show(&found, args.json, &redactor);
         return Ok(Exit::Failed);
     };
@@ -38,7 +43,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     }
     let reporter = reporter(&args);
     let parts =
-        target::for_build(&args, &plan, &redactor, &|line| reporter.text(&format!("{line}\n"))).await?;
+        target::for_build(&args, catalog, &plan, &redactor, &|line| reporter.text(&format!("{line}\n")))
+            .await?;
     let mut builds = Vec::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
@@ -57,8 +63,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let settings = RunSettings {
         run_id: parts.run_id.clone(),
         template: args.path.clone(),
-        template_digest: sha256(template.file.text()),
-        invocation: invocation(&args, &source, &template),
+        template_digest: sha256(&source),
+        invocation: invocation(&args, &source, &sensitive),
         sink: Arc::new(RedactingSink::new(redactor.clone(), reporter.clone() as Arc<dyn EventSink>)),
         open_journal: {
             let journals = journals.clone();
@@ -176,12 +182,8 @@ async fn watch_signals(sink: Arc<dyn EventSink>, cancel: CancellationToken, aban
 }
 
 /// How to find the credentials again after a crash; no sensitive value gets in.
-fn invocation(
-    args: &BuildArgs,
-    source: &Source,
-    template: &fornax_core::template::Template,
-) -> Map<String, Value> {
-    let sensitive = |name: &str| template.sensitive.iter().any(|(n, _)| n == name);
+fn invocation(args: &BuildArgs, source: &Source, sensitive: &[String]) -> Map<String, Value> {
+    let sensitive = |name: &str| sensitive.iter().any(|n| n == name.trim());
     let vars: Vec<&String> =
         args.template.vars.iter().filter(|v| !sensitive(v.split('=').next().unwrap_or_default())).collect();
     let current = std::env::current_dir().unwrap_or_default();
@@ -195,7 +197,10 @@ fn invocation(
     out
 }
 
-fn sha256(text: &str) -> String {
+/// Of the text of one file, or of all files of a folder, one after the other.
+fn sha256(source: &Source) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    let mut digest = sha2::Sha256::new();
+    source.files.iter().for_each(|file| digest.update(file.text().as_bytes()));
+    digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

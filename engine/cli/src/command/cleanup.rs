@@ -13,8 +13,9 @@ use fornax_core::{Node, Redactor};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{environment, load, read};
+use super::template::{HclNeeds, environment, load, read};
 use crate::args::{CleanupArgs, TemplateArgs};
+use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::journal_file::{self, Found, JournalFile};
 use crate::reporter::{LineOptions, LineReporter, Out};
@@ -164,7 +165,7 @@ async fn undo(
         ))
     };
     let events = BuildEvents::new(sink, &header.build_name);
-    let config = config_of(header, args, redactor);
+    let config = config_of(header, args, redactor).await;
     let factory = target::azure(None);
     let undo = factory
         .undo(header, config.as_ref(), &|name| environment()(name), redactor.clone(), Some(events.clone()))
@@ -190,7 +191,7 @@ async fn undo(
 
 /// The builder's configuration, read again from the template that the build was started with. None where it can't be:
 /// the environment may have the credentials all the same.
-fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> Option<Node> {
+async fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> Option<Node> {
     let texts = |key: &str| -> Vec<String> {
         header
             .invocation
@@ -210,8 +211,10 @@ fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> Option
         .chain(args.var_files.iter().cloned())
         .collect();
     let source = read(template).ok()?;
-    let (loaded, _) = load(&source, &arguments, redactor).ok()?;
-    let (_, plan) = loaded?;
+    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
+    let data = BuiltInData::new(true);
+    let (loaded, _) = load(&source, &arguments, redactor, needs, &[], &data).await.ok()?;
+    let plan = loaded?.plan;
     let build: &BuildPlan = plan.builds.iter().find(|b| b.name == header.build_name)?;
     Some(build.config.resolve(None, &[]).0)
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use fornax_core::SourceFile;
 use fornax_core::hcl::format::format;
 use fornax_core::hcl::parse::parse_file;
-use fornax_core::{Diagnostics, SourceFile};
 
 use super::template;
 use crate::args::FmtArgs;
@@ -44,10 +44,10 @@ struct Work<'a> {
 impl Work<'_> {
     /// The formatted text goes to standard output whatever the flags say: a caller that pipes a text through gets it.
     fn standard_input(&mut self) -> Result<(), CliError> {
-        match template::read("-") {
+        match template::standard_input() {
             Ok(source) => {
-                if let Some(formatted) = self.formatted(&source.file) {
-                    self.changed |= formatted != source.file.text();
+                if let Some(formatted) = self.formatted(&source) {
+                    self.changed |= formatted != source.text();
                     print(&formatted)?;
                 }
             }
@@ -128,8 +128,10 @@ impl Work<'_> {
         if !found.has_errors() {
             return Some(format(source.text()));
         }
-        let text: String = found.iter().map(|d| d.render() + "\n").collect();
-        self.fail(&format!("{} is not formatted, {}\n\n{text}", source.name(), errors(&found)));
+        for finding in template::for_people(&found) {
+            let _ = writeln!(io::stderr(), "{}", finding.render());
+        }
+        self.fail(&format!("{} is not formatted, because it has syntax errors", source.name()));
         None
     }
 
@@ -137,13 +139,6 @@ impl Work<'_> {
         self.failed = true;
         // Nobody is left to be told that standard error is closed.
         let _ = writeln!(io::stderr(), "Error: {message}");
-    }
-}
-
-fn errors(found: &Diagnostics) -> String {
-    match found.iter().filter(|d| d.severity == fornax_core::Severity::Error).count() {
-        1 => "it has a syntax error:".to_owned(),
-        count => format!("it has {count} syntax errors:"),
     }
 }
 

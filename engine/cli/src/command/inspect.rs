@@ -1,16 +1,21 @@
 //! `fornax inspect`: what a template consists of.
 
-use fornax_core::{Redactor, template};
+use fornax_core::{Diagnostics, Redactor, Severity, template};
 
-use super::template::{read, show};
+use super::template::{HclNeeds, Language, Source, read, settle_hcl, show};
 use crate::args::InspectArgs;
+use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::reporter::machine_escape;
 
-pub fn run(args: &InspectArgs) -> Result<Exit, CliError> {
+pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
+    let redactor = Redactor::new();
     let source = read(&args.path)?;
-    let (parsed, found) = template::parse(&source.file);
-    show(&found, args.json, &Redactor::new());
+    if source.language == Language::Hcl {
+        return inspect_hcl(args, &source, &redactor).await;
+    }
+    let (parsed, found) = template::parse(&source.files[0]);
+    show(&found, args.json, &redactor);
     let Some(parsed) = parsed.filter(|_| !found.has_errors()) else { return Ok(Exit::Failed) };
     let inspection = template::inspect(&parsed);
     if args.machine_readable {
@@ -21,6 +26,31 @@ pub fn run(args: &InspectArgs) -> Result<Exit, CliError> {
         }
     } else {
         print!("{}", inspection.text());
+    }
+    Ok(Exit::Done)
+}
+
+async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -> Result<Exit, CliError> {
+    let (parsed, mut found) = template::hcl::parse(&source.files);
+    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
+    let data = BuiltInData::new(true);
+    let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
+    settled.secrets.iter().for_each(|secret| {
+        redactor.register(secret);
+    });
+    found.extend(more);
+    let (text, more) = template::hcl::inspect(&parsed, &settled);
+    found.extend(more);
+    let found: Diagnostics = found.into_iter().filter(|d| d.severity != Severity::Note).collect();
+    show(&found, args.json, redactor);
+    if found.has_errors() {
+        return Ok(Exit::Failed);
+    }
+    if args.machine_readable {
+        let now = jiff::Timestamp::now().as_second();
+        println!("{now},,ui,say,{}", machine_escape(text.trim_end()));
+    } else {
+        print!("{}", redactor.redact(&text));
     }
     Ok(Exit::Done)
 }

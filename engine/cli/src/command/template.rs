@@ -1,4 +1,4 @@
-//! What `build`, `validate` and `inspect` share: reading the template and its variables, and showing findings.
+//! What the commands that read a template share: reading the template and its variables, and showing findings.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,48 +6,129 @@ use std::sync::Arc;
 
 use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
-use fornax_core::template::{self, PlanOptions, Template};
+use fornax_core::template::hcl::{self, HclTemplate, InstalledPlugin};
+use fornax_core::template::{self, PlanOptions};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
 
 use crate::args::TemplateArgs;
 use crate::error::CliError;
+use crate::host::TemplateHost;
 
 /// A template larger than this is a mistake.
 const MAX_TEMPLATE: u64 = 16 << 20;
 
+/// The language of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    Json,
+    Hcl,
+}
+
 /// The template's text and where it lies.
 pub struct Source {
-    pub file: Arc<SourceFile>,
+    /// One file, or those of a folder in the order in which they are read.
+    pub files: Vec<Arc<SourceFile>>,
+    pub language: Language,
     /// The folder of the template, absolute.
     pub dir: PathBuf,
+    /// The folder as it was named.
+    pub shown_dir: PathBuf,
     /// Absolute path; none for standard input.
     pub path: Option<PathBuf>,
+    /// `*.auto.pkrvars.hcl` and `.json` of a folder.
+    pub auto_files: Vec<Arc<SourceFile>>,
 }
 
 pub fn read(path: &str) -> Result<Source, CliError> {
     let current =
         std::env::current_dir().map_err(|e| CliError::failed(format!("there is no current folder: {e}")))?;
     if path == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .take(MAX_TEMPLATE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
-        if bytes.len() as u64 > MAX_TEMPLATE {
-            return Err(CliError::failed(format!(
-                "the template on standard input has more than {MAX_TEMPLATE} bytes"
-            )));
-        }
-        return Ok(Source { file: text("<stdin>", bytes)?, dir: current, path: None });
+        let files = vec![standard_input()?];
+        let shown_dir = PathBuf::from(".");
+        let (language, auto_files) = (Language::Json, Vec::new());
+        return Ok(Source { files, language, dir: current, shown_dir, path: None, auto_files });
     }
-    if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") || Path::new(path).is_dir() {
+    let given = Path::new(path);
+    let full = current.join(given);
+    if given.is_dir() {
+        return folder(given, full);
+    }
+    let language = if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") {
+        Language::Hcl
+    } else {
+        Language::Json
+    };
+    let dir = full.parent().map_or_else(|| current.clone(), Path::to_owned);
+    let shown_dir = match given.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let files = vec![file(given)?];
+    Ok(Source { files, language, dir, shown_dir, path: Some(full), auto_files: Vec::new() })
+}
+
+/// All files of a folder that belong to its template; folders below it don't.
+fn folder(given: &Path, full: PathBuf) -> Result<Source, CliError> {
+    let shown = given.display();
+    let failed = |e: std::io::Error| CliError::failed(format!("can't read the folder {shown}: {e}"));
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(given).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.path().is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    let with = |suffix: &'static str| names.iter().filter(move |n| n.ends_with(suffix));
+    let open = |name: &String| {
+        let path = if given == Path::new(".") { PathBuf::from(name) } else { given.join(name) };
+        file(&path)
+    };
+    let files = with(".pkr.hcl").chain(with(".pkr.json")).map(open).collect::<Result<Vec<_>, _>>()?;
+    if files.is_empty() {
         return Err(CliError::failed(format!(
-            "{path} is an HCL2 template; this version reads JSON templates only. Convert it, or use the JSON form"
+            "there is no template in the folder {shown}: its files end in .pkr.hcl or .pkr.json"
         )));
     }
-    let full = current.join(path);
-    let dir = full.parent().map_or_else(|| current.clone(), Path::to_owned);
-    Ok(Source { file: file(Path::new(path))?, dir, path: Some(full) })
+    let auto = with(".auto.pkrvars.hcl").chain(with(".auto.pkrvars.json"));
+    let auto_files = auto.map(open).collect::<Result<_, _>>()?;
+    Ok(Source {
+        files,
+        language: Language::Hcl,
+        dir: full.clone(),
+        shown_dir: given.to_owned(),
+        path: Some(full),
+        auto_files,
+    })
+}
+
+/// An HCL2 template with nothing in it, for a console without one.
+pub fn empty() -> Result<Source, CliError> {
+    let dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
+    let shown_dir = PathBuf::from(".");
+    Ok(Source {
+        files: Vec::new(),
+        language: Language::Hcl,
+        dir,
+        shown_dir,
+        path: None,
+        auto_files: Vec::new(),
+    })
+}
+
+/// The text on standard input.
+pub fn standard_input() -> Result<Arc<SourceFile>, CliError> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MAX_TEMPLATE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
+    if bytes.len() as u64 > MAX_TEMPLATE {
+        return Err(CliError::failed(format!(
+            "the template on standard input has more than {MAX_TEMPLATE} bytes"
+        )));
+    }
+    text("<stdin>", bytes)
 }
 
 pub fn file(path: &Path) -> Result<Arc<SourceFile>, CliError> {
@@ -69,19 +150,22 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceFile>, CliError> {
     })
 }
 
-/// What the command line adds to the template.
-pub fn options(source: &Source, args: &TemplateArgs) -> Result<PlanOptions, CliError> {
-    let mut vars = Vec::new();
-    for var in &args.vars {
+fn vars(args: &TemplateArgs) -> Result<Vec<(String, String)>, CliError> {
+    let split = |var: &String| {
         let (name, value) = var
             .split_once('=')
             .ok_or_else(|| CliError::failed(format!("-var {var:?} has no value; write -var 'name=value'")))?;
-        vars.push((name.to_owned(), value.to_owned()));
-    }
+        Ok((name.trim().to_owned(), value.to_owned()))
+    };
+    args.vars.iter().map(split).collect()
+}
+
+/// What the command line adds to a JSON template.
+pub fn options(source: &Source, args: &TemplateArgs) -> Result<PlanOptions, CliError> {
     let var_files = args.var_files.iter().map(|p| file(p)).collect::<Result<_, _>>()?;
     let working_dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
     Ok(PlanOptions {
-        vars,
+        vars: vars(args)?,
         var_files,
         only: args.only.clone(),
         except: args.except.clone(),
@@ -97,34 +181,117 @@ pub fn environment() -> ReadEnv {
     Arc::new(|name| std::env::var(name).ok())
 }
 
+/// What a command wants of an HCL2 template beyond its blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct HclNeeds {
+    pub require_values: bool,
+    pub read_data: bool,
+    pub warn_undeclared: bool,
+}
+
+/// The values of an HCL2 template.
+pub async fn settle_hcl(
+    template: &HclTemplate,
+    source: &Source,
+    args: &TemplateArgs,
+    needs: HclNeeds,
+    data: &dyn hcl::DataSources,
+) -> Result<(hcl::Settled, Diagnostics, hcl::HclPlanOptions), CliError> {
+    let working_dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
+    let start_time = jiff::Timestamp::now();
+    let host = TemplateHost { base_dir: source.dir.clone(), working_dir: working_dir.clone(), start_time };
+    let undeclared = if needs.warn_undeclared { hcl::Undeclared::Warn } else { hcl::Undeclared::Ignore };
+    let options = hcl::SettleOptions {
+        inputs: hcl::VariableInputs {
+            auto_files: source.auto_files.clone(),
+            files: args.var_files.iter().map(|p| file(p)).collect::<Result<_, _>>()?,
+            vars: vars(args)?,
+            undeclared,
+        },
+        host: Arc::new(host),
+        template_dir: source.shown_dir.clone(),
+        require_values: needs.require_values,
+        read_data: needs.read_data,
+    };
+    let (settled, found) = hcl::settle(template, &options, data).await;
+    let plan_options = hcl::HclPlanOptions {
+        only: args.only.clone(),
+        except: args.except.clone(),
+        template_dir: source.dir.clone(),
+        working_dir,
+        start_time,
+    };
+    Ok((settled, found, plan_options))
+}
+
+/// A template that was read and planned.
+pub struct Loaded {
+    pub plan: Plan,
+    /// Names of sensitive variables.
+    pub sensitive: Vec<String>,
+}
+
 /// Parses and plans; secrets are known to the redactor before anything is shown.
-pub fn load(
+pub async fn load(
     source: &Source,
     args: &TemplateArgs,
     redactor: &Redactor,
-) -> Result<(Option<(Template, Plan)>, Diagnostics), CliError> {
-    let (template, mut found) = template::parse(&source.file);
-    let Some(template) = template else { return Ok((None, found)) };
-    let (plan, more) = template::plan(&template, &options(source, args)?);
-    for secret in &plan.secrets {
-        redactor.register(secret);
+    needs: HclNeeds,
+    plugins: &[InstalledPlugin],
+    data: &dyn hcl::DataSources,
+) -> Result<(Option<Loaded>, Diagnostics), CliError> {
+    if source.language == Language::Json {
+        let (template, mut found) = template::parse(&source.files[0]);
+        let Some(template) = template else { return Ok((None, found)) };
+        let (plan, more) = template::plan(&template, &options(source, args)?);
+        register(&plan.secrets, redactor);
+        found.extend(more);
+        let sensitive = template.sensitive.iter().map(|(name, _)| name.clone()).collect();
+        return Ok((Some(Loaded { plan, sensitive }), found));
     }
+    let (template, mut found) = hcl::parse(&source.files);
+    found.extend(hcl::check_required(hcl::required_plugins(&template), plugins));
+    let (settled, more, options) = settle_hcl(&template, source, args, needs, data).await?;
+    register(&settled.secrets, redactor);
     found.extend(more);
-    Ok((Some((template, plan)), found))
+    // What depends on a broken variable or local is not known: what it seems to break would be noise.
+    if found.has_errors() {
+        return Ok((None, found));
+    }
+    let (plan, more) = hcl::plan(&template, &settled, &options);
+    register(&plan.secrets, redactor);
+    found.extend(more);
+    let sensitive = template.variables.iter().filter(|v| v.sensitive).map(|v| v.name.clone()).collect();
+    Ok((Some(Loaded { plan, sensitive }), found))
+}
+
+fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {
+    secrets.iter().for_each(|secret| {
+        redactor.register(secret);
+    });
+}
+
+/// Findings without those that only repeat others.
+pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
+    let mut text_goes_on = false;
+    found.iter().filter(move |finding| {
+        // A text without an end goes on over many lines; a person needs to be told once.
+        let goes_on = finding.code == fornax_core::hcl::parse::TEXT_GOES_ON;
+        let repeated = goes_on && std::mem::replace(&mut text_goes_on, true);
+        !finding.is_echo && !repeated
+    })
 }
 
 /// Prints findings: JSON objects on standard output, or text on standard error.
 pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
     let found = found.clone().sorted();
-    for finding in found.iter() {
-        if json {
-            println!("{}", redactor.redact(&finding.to_json().to_string()));
-        } else {
-            eprintln!("{}", redactor.redact(&finding.render()));
-        }
+    if json {
+        found.iter().for_each(|finding| println!("{}", redactor.redact(&finding.to_json().to_string())));
+    } else {
+        for_people(&found).for_each(|finding| eprintln!("{}", redactor.redact(&finding.render())));
     }
     if !json && found.has_errors() {
-        let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s).count();
+        let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
         eprint!("{}", plural(errors, "error"));

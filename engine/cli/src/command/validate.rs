@@ -2,7 +2,7 @@
 
 use fornax_core::Redactor;
 
-use super::template::{load, read, show};
+use super::template::{HclNeeds, Language, load, read, show};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -12,7 +12,10 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     logging::start(&redactor);
     let source = read(&args.path)?;
     if args.syntax_only {
-        let (_, found) = fornax_core::template::parse(&source.file);
+        let found = match source.language {
+            Language::Json => fornax_core::template::parse(&source.files[0]).1,
+            Language::Hcl => fornax_core::template::hcl::parse(&source.files).1,
+        };
         show(&found, args.json, &redactor);
         if found.has_errors() {
             return Ok(Exit::Failed);
@@ -22,16 +25,20 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Done);
     }
-    let (loaded, mut found) = load(&source, &args.template, &redactor)?;
-    if let Some((_, plan)) = &loaded {
-        let parts = target::offline(&args.plugins).await?;
-        for build in &plan.builds {
-            let context = parts.prepare_context(build, &redactor, false, false);
-            let (_, more) =
-                fornax_core::build::prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context)
-                    .await;
-            found.extend(more);
-        }
+    let parts = target::offline(&args.plugins).await?;
+    let needs = HclNeeds {
+        require_values: true,
+        read_data: args.evaluate_datasources,
+        warn_undeclared: !args.no_warn_undeclared_var,
+    };
+    let (loaded, mut found) =
+        load(&source, &args.template, &redactor, needs, &parts.installed(), &parts.data).await?;
+    for build in loaded.iter().flat_map(|l| &l.plan.builds) {
+        let context = parts.prepare_context(build, &redactor, false, false);
+        let (_, more) =
+            fornax_core::build::prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context)
+                .await;
+        found.extend(more);
     }
     show(&found, args.json, &redactor);
     if found.has_errors() {

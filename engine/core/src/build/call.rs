@@ -36,7 +36,7 @@ impl Calls {
         data: &BuildData,
     ) -> Result<Node, ProvisionError> {
         let (config, mut found) = source.resolve(Some(data), &schema::deferred(&info.schema));
-        let (config, more) = schema::check(&config, &info.schema);
+        let (config, more) = schema::check(&config, &info.schema, source.typing());
         found.extend(more);
         let errors: Vec<String> = found
             .iter()
@@ -57,9 +57,9 @@ impl Calls {
         data: &BuildData,
         timeout: Option<Duration>,
     ) -> StepContext {
-        let PreparedBuild { name, builder_type, context, .. } = &self.build;
+        let PreparedBuild { short_name, builder_type, context, .. } = &self.build;
         let facts = [
-            ("PACKER_BUILD_NAME", name.as_str()),
+            ("PACKER_BUILD_NAME", short_name.as_str()),
             ("PACKER_BUILDER_TYPE", builder_type.as_str()),
             ("PackerRunUUID", self.settings.run_id.as_str()),
         ];
@@ -68,7 +68,7 @@ impl Calls {
         variables.extend(facts.map(|(key, value)| (key.to_owned(), Text::plain(value))));
         StepContext {
             build_id: context.build_id.clone(),
-            build_name: name.clone(),
+            build_name: short_name.clone(),
             builder_type: builder_type.clone(),
             step_name: step_name.to_owned(),
             attempt,
@@ -158,7 +158,7 @@ impl Calls {
 }
 
 /// A duration as Go prints it, for Packer's texts: `20s`, `5m0s`, `1h0m0s`, `1.5s`, `250ms`.
-pub(super) fn go_duration(duration: Duration) -> String {
+pub(crate) fn go_duration(duration: Duration) -> String {
     let total = duration.as_secs();
     let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
     let millis = duration.subsec_millis();

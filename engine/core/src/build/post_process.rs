@@ -1,5 +1,9 @@
 //! Runs the sequences of post-processors. Each sequence starts from the builder's artifact; what becomes of an input
-//! follows Packer's rules, with one difference: nothing is removed from a build in which a post-processor failed.
+//! follows Packer's rules, with two differences: nothing is removed from a build in which a post-processor failed, and
+//! never a file that the build only refers to.
+
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use tokio::time::Instant;
 
@@ -22,6 +26,7 @@ pub(super) async fn post_process(calls: &Calls, original: Artifact, data: &Build
     let mut out = PostProcessed { artifacts: Vec::new(), errors: Vec::new(), cancelled: false };
     let mut keep_original = sequences.iter().all(Vec::is_empty);
     let mut discarded = Vec::new();
+    let mut made: HashSet<PathBuf> = original.files.iter().map(|file| plain(file)).collect();
     for sequence in sequences {
         // None: still the builder's artifact.
         let mut prior: Option<Artifact> = None;
@@ -41,7 +46,8 @@ pub(super) async fn post_process(calls: &Calls, original: Artifact, data: &Build
                 }
                 // The input is handed on as it is.
                 Ok(Processed { artifact: None, .. }) => keep_original |= prior.is_none(),
-                Ok(Processed { artifact: Some(artifact), input }) => {
+                Ok(Processed { artifact: Some(artifact), input, made: files }) => {
+                    made.extend(files.iter().map(|file| plain(file)));
                     let keep = keeps_input(calls, processor, input);
                     match prior.replace(artifact) {
                         None => keep_original |= keep,
@@ -66,7 +72,7 @@ pub(super) async fn post_process(calls: &Calls, original: Artifact, data: &Build
         discarded.push(original);
     }
     for artifact in &discarded {
-        remove(calls, artifact, &mut out);
+        remove(calls, artifact, &mut made, &mut out);
     }
     out
 }
@@ -86,10 +92,19 @@ fn keeps_input(calls: &Calls, processor: &PostProcessor, policy: KeepPolicy) -> 
     }
 }
 
-/// Removes the files of an artifact that is not kept, but for those which a kept artifact names as well.
-fn remove(calls: &Calls, artifact: &Artifact, out: &mut PostProcessed) {
+/// A path without `.` and doubled slashes, for comparing.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// Removes the files of an artifact that is not kept, but for those which a kept artifact names as well, and those which
+/// the build did not make.
+fn remove(calls: &Calls, artifact: &Artifact, made: &mut HashSet<PathBuf>, out: &mut PostProcessed) {
+    let kept: HashSet<PathBuf> =
+        out.artifacts.iter().flat_map(|kept| &kept.files).map(|file| plain(file)).collect();
     for file in &artifact.files {
-        if out.artifacts.iter().any(|kept| kept.files.contains(file)) {
+        let name = plain(file);
+        if kept.contains(&name) || !made.remove(&name) {
             continue;
         }
         match (calls.settings.remove_file)(file) {

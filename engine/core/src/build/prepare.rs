@@ -33,6 +33,13 @@ pub async fn prepare_build(
         None => {
             let known: Vec<&str> = factories.iter().map(|factory| factory.type_name()).collect();
             found.push(unknown_type("builder", &plan.builder_type, &plan.type_span, known));
+            if let Some(span) = &plan.echo {
+                found.push(Diagnostic::echo(
+                    "build/unknown-builder",
+                    "the type of a source is not known",
+                    span,
+                ));
+            }
             None
         }
     };
@@ -59,6 +66,7 @@ pub async fn prepare_build(
     }
     let prepared = builder.filter(|_| !found.has_errors()).map(|builder| PreparedBuild {
         name: plan.name.clone(),
+        short_name: plan.short_name.clone(),
         builder_type: plan.builder_type.clone(),
         context: context.clone(),
         builder,
@@ -125,12 +133,19 @@ async fn check(
 ) {
     let info = extension.info();
     let (config, problems) = source.resolve(None, &schema::deferred(&info.schema));
-    let (config, more) = schema::check(&config, &info.schema);
+    let (config, more) = schema::check(&config, &info.schema, source.typing());
     let sound = !problems.has_errors() && !more.has_errors();
     found.extend(problems);
     found.extend(more);
     // A component may rely on its schema, so it never sees a configuration that violates it.
     if !sound {
+        if source.typing() == schema::Typing::Typed {
+            found.push(Diagnostic::echo(
+                "build/rejected",
+                &format!("this {} can't be used", info.kind.as_str()),
+                source.span(),
+            ));
+        }
         return;
     }
     match extension.prepare(&config).await {

@@ -210,8 +210,13 @@ impl Extension for Plugin {
     ) -> Result<Processed, PluginError> {
         self.inputs.lock().unwrap().push(input.id.clone());
         self.act(config, context).await.map(|made| match made {
-            Some((id, input)) => Processed { artifact: Some(artifact(&id)), input },
-            None => Processed { artifact: None, input: KeepPolicy::Keep },
+            Some((id, input)) => {
+                let artifact = artifact(&id);
+                // A name that starts with a dot stands for a file that was there before.
+                let made = if id.starts_with('.') { Vec::new() } else { artifact.files.clone() };
+                Processed { artifact: Some(artifact), input, made }
+            }
+            None => Processed { artifact: None, input: KeepPolicy::Keep, made: Vec::new() },
         })
     }
 }
@@ -328,8 +333,10 @@ fn post_processor(name: &str, keep_input_artifact: Option<bool>) -> PostProcesso
 fn plan(provisioners: Vec<ProvisionerPlan>) -> BuildPlan {
     BuildPlan {
         name: "web".into(),
+        short_name: "web".into(),
         builder_type: "machines".into(),
         type_span: span(),
+        echo: None,
         config: config(json!({})),
         provisioners,
         error_cleanup: None,

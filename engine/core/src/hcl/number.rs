@@ -12,6 +12,8 @@ use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 const DIGITS: u64 = 154;
 /// Powers of ten beyond this are infinite, or zero: nobody means them, and their digits would fill the memory.
 const MAX_EXPONENT: i64 = 10_000;
+/// Characters that are read as a number at most.
+const MAX_LENGTH: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Number {
@@ -50,6 +52,10 @@ impl Number {
 
     /// Reads decimal digits with an optional fraction and exponent.
     pub fn parse(text: &str) -> Option<Self> {
+        // Reading digits takes the square of their number.
+        if text.len() > MAX_LENGTH {
+            return None;
+        }
         // The exponent is looked at before the digits are made: 1e999999999 must not cost a gigabyte.
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((m, e)) => (m, e.parse::<i64>().ok()?),

@@ -205,6 +205,54 @@ impl Expr {
         }
     }
 
+    /// Gives the expression and all of its parts another place.
+    pub(crate) fn move_to(&mut self, span: &Span) {
+        self.span = span.clone();
+        match &mut self.kind {
+            ExprKind::Literal(_) | ExprKind::Variable(_) | ExprKind::SplatItem | ExprKind::Invalid => {}
+            ExprKind::Template(parts) => move_parts(parts, span),
+            ExprKind::TemplateWrap(inner) | ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => {
+                inner.move_to(span);
+            }
+            ExprKind::Attribute { of, name_span, .. } => {
+                *name_span = span.clone();
+                of.move_to(span);
+            }
+            ExprKind::Index { of, key } => {
+                of.move_to(span);
+                key.move_to(span);
+            }
+            ExprKind::Splat { of, each } => {
+                of.move_to(span);
+                each.move_to(span);
+            }
+            ExprKind::Call { name_span, args, .. } => {
+                *name_span = span.clone();
+                args.iter_mut().for_each(|a| a.move_to(span));
+            }
+            ExprKind::Tuple(items) => items.iter_mut().for_each(|i| i.move_to(span)),
+            ExprKind::Object(items) => {
+                for (key, value) in items {
+                    match key {
+                        ObjectKey::Name(_, at) => *at = span.clone(),
+                        ObjectKey::Expr(expr) => expr.move_to(span),
+                    }
+                    value.move_to(span);
+                }
+            }
+            ExprKind::For(f) => {
+                f.collection.move_to(span);
+                f.result_key.iter_mut().chain(&mut f.condition).for_each(|e| e.move_to(span));
+                f.result.move_to(span);
+            }
+            ExprKind::Binary(_, a, b) => {
+                a.move_to(span);
+                b.move_to(span);
+            }
+            ExprKind::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|e| e.move_to(span)),
+        }
+    }
+
     /// The references in the expression, iterators of `for` left out.
     pub fn references(&self) -> Vec<Reference> {
         let mut out = Vec::new();
@@ -287,6 +335,24 @@ impl Expr {
                 b.walk(bound, out);
             }
             ExprKind::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|e| e.walk(bound, out)),
+        }
+    }
+}
+
+fn move_parts(parts: &mut [TemplatePart], span: &Span) {
+    for part in parts {
+        match part {
+            TemplatePart::Literal(_) => {}
+            TemplatePart::Interpolation(expr) => expr.move_to(span),
+            TemplatePart::If { condition, then, otherwise } => {
+                condition.move_to(span);
+                move_parts(then, span);
+                move_parts(otherwise, span);
+            }
+            TemplatePart::For { collection, body, .. } => {
+                collection.move_to(span);
+                move_parts(body, span);
+            }
         }
     }
 }

@@ -57,7 +57,14 @@ impl Val {
 
     pub fn set(element: Type, mut items: Vec<Val>) -> Self {
         items.sort_by(order);
-        items.dedup_by(|a, b| equal(a, b) == Some(true));
+        items.dedup_by(|gone, kept| {
+            let same = equal(gone, kept) == Some(true);
+            // What is equal to something sensitive is as sensitive.
+            if same && gone.is_sensitive() {
+                *kept = std::mem::replace(kept, Val::NULL).mark();
+            }
+            same
+        });
         Val::Set(element, items)
     }
 
@@ -238,7 +245,7 @@ pub fn normal(text: &str) -> String {
 /// Whether two values are equal: same type, same content. None if that is not known yet.
 pub fn equal(a: &Val, b: &Val) -> Option<bool> {
     let all = |mut pairs: Vec<Option<bool>>| {
-        if pairs.iter().any(|p| *p == Some(false)) {
+        if pairs.contains(&Some(false)) {
             return Some(false);
         }
         pairs.retain(Option::is_none);

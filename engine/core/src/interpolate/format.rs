@@ -170,7 +170,7 @@ fn go_quoted(text: &str) -> String {
 }
 
 /// A time (UTC) in a layout of Go, which is an example of how the moment 2006-01-02 15:04:05 would be written.
-pub(super) fn go_time(time: &Zoned, layout: &str) -> String {
+pub(crate) fn go_time(time: &Zoned, layout: &str) -> String {
     let mut out = String::new();
     let mut rest = layout;
     while let Some(c) = rest.chars().next() {
@@ -193,6 +193,11 @@ pub(super) fn go_time(time: &Zoned, layout: &str) -> String {
         rest = &rest[taken..];
     }
     out
+}
+
+/// A time in a format of `strftime`.
+pub(crate) fn strftime(time: &Zoned, format: &str) -> Result<String, jiff::Error> {
+    jiff::fmt::strtime::format(format, time)
 }
 
 /// Parts of layouts, longer ones first, and what writes them. An underscore before the year belongs to neither.

@@ -8,6 +8,17 @@ use super::{BuildFacts, Data, PACKER_VERSION, Problem, Scope, format};
 use crate::secret::Secret;
 use crate::value::Text;
 
+/// What stands for a common fact of the build that this builder does not offer.
+pub(crate) fn missing_build_fact(key: &str) -> &'static str {
+    match key {
+        "ID" => "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER",
+        "PackerHTTPIP" => "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
+        "PackerHTTPPort" => "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
+        "PackerHTTPAddr" => "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
+        _ => "",
+    }
+}
+
 /// Keys that every builder offers to `{{build "Key"}}`.
 pub const COMMON_BUILD_KEYS: &[&str] = &[
     "ID",
@@ -108,9 +119,9 @@ pub fn call(name: &str, args: Vec<Data>, scope: &Scope<'_>, at: usize) -> Result
         }
         "strftime" => {
             call.count(1..=1)?;
-            let format = call.text(0)?.expose();
+            let layout = call.text(0)?.expose();
             let time = scope.start_time.to_zoned(TimeZone::UTC);
-            jiff::fmt::strtime::format(&format, &time).map_err(|e| call.fail(e)).and_then(plain)
+            format::strftime(&time, &layout).map_err(|e| call.fail(e)).and_then(plain)
         }
         "timestamp" => call.count(0..=0).and_then(|()| plain(scope.start_time.as_second().to_string())),
         "uuid" => call.count(0..=0).and_then(|()| plain(crate::ids::time_ordered_uuid())),
@@ -178,13 +189,7 @@ fn build(call: &Call<'_>, scope: &Scope<'_>) -> Result<Data, Problem> {
         BuildFacts::Known(data) => match data.get(&key) {
             Some(text) => Ok(Data::Text(text.clone())),
             None if COMMON_BUILD_KEYS.contains(&key.as_str()) => {
-                Ok(Data::Text(Text::plain(match key.as_str() {
-                    "ID" => "ERR_ID_NOT_IMPLEMENTED_BY_BUILDER",
-                    "PackerHTTPIP" => "ERR_HTTP_IP_NOT_IMPLEMENTED_BY_BUILDER",
-                    "PackerHTTPPort" => "ERR_HTTP_PORT_NOT_IMPLEMENTED_BY_BUILDER",
-                    "PackerHTTPAddr" => "ERR_HTTP_ADDR_NOT_IMPLEMENTED_BY_BUILDER",
-                    _ => "",
-                })))
+                Ok(Data::Text(Text::plain(missing_build_fact(&key))))
             }
             None => {
                 let known: Vec<&str> = data.keys().map(String::as_str).collect();

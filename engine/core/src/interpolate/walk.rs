@@ -36,6 +36,28 @@ pub fn build_keys(source: &str) -> Vec<(String, usize)> {
     keys
 }
 
+/// The functions that the text calls, each with its first argument where that is a literal text.
+pub fn calls(source: &str) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    if !source.contains("{{") {
+        return found;
+    }
+    if let Ok(tree) = parse(source) {
+        commands(&tree, &mut |command, _| {
+            for (i, expr) in command.iter().enumerate() {
+                if let Expr::Function(name) = expr {
+                    let argument = match command.get(1) {
+                        Some(Expr::Str(text)) if i == 0 => Some(text.clone()),
+                        _ => None,
+                    };
+                    found.push((name.clone(), argument));
+                }
+            }
+        });
+    }
+    found
+}
+
 /// Calls `f` with every command of a text, those of named templates and of parentheses included, and its place.
 fn commands<'a>(tree: &'a Tree, f: &mut dyn FnMut(&'a [Expr], usize)) {
     fn in_pipe<'a>(pipe: &'a Pipe, at: usize, f: &mut dyn FnMut(&'a [Expr], usize)) {

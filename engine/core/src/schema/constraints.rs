@@ -106,7 +106,7 @@ impl Checker {
             let mut tried: Vec<(Node, Diagnostics)> = list
                 .iter()
                 .map(|alternative| {
-                    let mut checker = Checker { found: Diagnostics::new() };
+                    let mut checker = Checker { found: Diagnostics::new(), typing: self.typing };
                     let result = checker.node(&node, alternative, name);
                     (result, checker.found)
                 })

@@ -1,12 +1,13 @@
 //! Packer's weak conversions: what is written as one type and wanted as another.
 
-use super::Checker;
+use super::{Checker, Typing};
 use crate::value::{Node, Text, Value};
 
 impl Checker {
     /// Packer's weak typing: text to number and boolean, anything plain to text, one value to a list of one.
     pub(super) fn converted(&mut self, node: &Node, types: &[&str], name: &str) -> Option<Node> {
         let is = |t: &str| types.contains(&t);
+        let weak = self.typing == Typing::Weak;
         let like = |value: Value| Some(Node::new(value, node.span.clone()));
         if types.is_empty() {
             return Some(node.clone());
@@ -23,7 +24,7 @@ impl Checker {
             Value::Array(_) if is("array") => return Some(node.clone()),
             Value::Object(_) if is("object") => return Some(node.clone()),
             Value::Bool(b) if is("string") => return like(Value::String(Text::plain(b.to_string()))),
-            Value::Bool(b) if is("integer") || is("number") => {
+            Value::Bool(b) if (is("integer") || is("number")) && weak => {
                 return like(Value::Number(i64::from(*b).into()));
             }
             Value::Number(n) if is("string") => {
@@ -31,7 +32,7 @@ impl Checker {
                 let text = whole.map_or_else(|| n.to_string(), |f| f.to_string());
                 return like(Value::String(Text::plain(text)));
             }
-            Value::Number(n) if is("boolean") => return like(Value::Bool(n.as_f64() != Some(0.0))),
+            Value::Number(n) if is("boolean") && weak => return like(Value::Bool(n.as_f64() != Some(0.0))),
             Value::String(text) if is("integer") || is("number") => {
                 let text = text.expose();
                 let number = text.trim().parse::<i64>().map(serde_json::Number::from).ok();
@@ -51,7 +52,7 @@ impl Checker {
                 "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => return like(Value::Bool(false)),
                 _ => {}
             },
-            Value::String(text) if is("array") => {
+            Value::String(text) if is("array") && weak => {
                 // A comma separates items, unless the text is secret: then it is one item.
                 let plain = text.expose();
                 let items: Vec<Node> = if text.is_sensitive() {
@@ -67,7 +68,10 @@ impl Checker {
                 return like(Value::Array(items));
             }
             Value::Null => return Some(node.clone()),
-            _ if is("array") => return like(Value::Array(vec![node.clone()])),
+            // In HCL a block that stands once is a list of one; other values are what they are.
+            value if is("array") && (weak || matches!(value, Value::Object(_))) => {
+                return like(Value::Array(vec![node.clone()]));
+            }
             Value::Array(items)
                 if is("object") && items.len() == 1 && matches!(items[0].value, Value::Object(_)) =>
             {

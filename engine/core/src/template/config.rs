@@ -13,7 +13,7 @@ use crate::interpolate::{self, BuildFacts, Problem, Scope};
 use crate::plan::ConfigSource;
 use crate::plugin::Renderer;
 use crate::source::Span;
-use crate::value::{Member, Node, Text, Value};
+use crate::value::{Member, Node, Part, Text, Value};
 
 /// What all configurations of a build share.
 pub(super) struct Context {
@@ -23,6 +23,8 @@ pub(super) struct Context {
     pub(super) start_time: jiff::Timestamp,
     pub(super) build_name: String,
     pub(super) build_type: String,
+    /// What a person who writes `{{user}}` should know; empty where that is how variables are written.
+    pub(super) variables_are: &'static str,
 }
 
 impl Context {
@@ -100,7 +102,7 @@ struct JsonConfig {
 impl JsonConfig {
     fn node(&self, node: &Node, build: BuildFacts<'_>, depth: usize, found: &mut Diagnostics) -> Node {
         let value = match &node.value {
-            Value::String(text) => match self.text(&text.expose(), &node.span, build, found) {
+            Value::String(text) => match self.parts(text, &node.span, build, found) {
                 Some(text) => Value::String(text),
                 None => Value::Unknown,
             },
@@ -135,6 +137,27 @@ impl JsonConfig {
         Node::new(value, node.span.clone())
     }
 
+    /// A text with secrets in it comes from an expression; its actions are in what is plain.
+    fn parts(
+        &self,
+        text: &Text,
+        span: &Span,
+        build: BuildFacts<'_>,
+        found: &mut Diagnostics,
+    ) -> Option<Text> {
+        if !text.is_sensitive() {
+            return self.text(&text.expose(), span, build, found);
+        }
+        let mut out = Text::default();
+        for part in text.parts() {
+            match part {
+                Part::Plain(plain) => out.push_text(&self.text(plain, span, build, found)?),
+                Part::Secret(secret) => out.push_text(&Text::secret(secret.clone())),
+            }
+        }
+        Some(out)
+    }
+
     /// None: known only during the build.
     fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
         let unknown = RefCell::new(Vec::new());
@@ -164,6 +187,14 @@ impl JsonConfig {
 
     /// As in Packer, an unknown variable renders empty; it is hardly ever meant.
     fn empty_variable(&self, name: &str, text: &str, span: &Span) -> Diagnostic {
+        if !self.context.variables_are.is_empty() {
+            return Diagnostic::error(
+                "template/user-in-hcl",
+                format!("{{{{user `{name}`}}}} has no meaning here"),
+            )
+            .at(span)
+            .help(self.context.variables_are);
+        }
         let help = match nearest(name, self.context.variables.keys().map(String::as_str)) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => "declare it in \"variables\", or give it with -var".to_owned(),

@@ -53,6 +53,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
             start_time: options.start_time,
             build_name: name.to_owned(),
             build_type: builder.type_name.clone(),
+            variables_are: "",
         })
     };
 
@@ -103,7 +104,9 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
             .filter(|sequence| !sequence.is_empty())
             .collect();
         builds.push(BuildPlan {
+            short_name: name.clone(),
             name,
+            echo: None,
             builder_type: builder.type_name.clone(),
             type_span: builder.type_span.clone(),
             config: source(builder.config.clone(), &context),
@@ -170,7 +173,7 @@ fn check_selection(
 }
 
 /// What functions made of secrets has to be masked too.
-fn made_secrets(node: &Node, secrets: &mut Vec<Secret>) {
+pub(super) fn made_secrets(node: &Node, secrets: &mut Vec<Secret>) {
     match &node.value {
         Value::String(text) => {
             for part in text.parts() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 mod config;
+mod conversions;
 mod formatting;
 mod interpolation;
 mod templates;

@@ -78,3 +78,21 @@ async fn each_sequence_starts_from_the_builders_artifact_and_a_failure_removes_n
     assert_eq!(made, ["z2"]);
     assert_eq!(*world.removed.lock().unwrap(), [PathBuf::from("/out//img")]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_what_the_build_made_is_removed_and_only_once() {
+    let world = world();
+    let kind = ExtensionKind::PostProcessor;
+    let plugins: Vec<Arc<Plugin>> =
+        [("find", ".there"), ("pack", "packed"), ("again", "./packed"), ("last", "last")]
+            .map(|(name, made)| Plugin::new(kind, name, [Does::Make(made, KeepPolicy::Discard)]))
+            .into();
+    let mut plan = plan(Vec::new());
+    plan.post_processors =
+        vec![["find", "pack", "again", "last"].iter().map(|name| post_processor(name, None)).collect()];
+    let report = world.run(&plan, &plugins).await;
+    assert_eq!(report.ending, Ending::Succeeded, "{:?}", report.error);
+    // The found file stays; `/out/packed` and `/out/./packed` are the same file.
+    let removed = ["/out/packed", "/out//img"].map(PathBuf::from);
+    assert_eq!(*world.removed.lock().unwrap(), removed);
+}

@@ -7,6 +7,9 @@ use crate::hcl::syntax::{Binary, Expr, ExprKind, For, ObjectKey, Unary};
 use crate::hcl::value::Val;
 use crate::source::Span;
 
+/// Operators in a row.
+const MAX_CHAIN: usize = 250;
+
 impl Parser<'_> {
     pub(super) fn expression(&mut self) -> Expr {
         self.deeper(Self::conditional)
@@ -58,8 +61,14 @@ impl Parser<'_> {
 
     fn binary(&mut self, level: usize) -> Expr {
         let mut left = self.unary();
+        // A chain leans to the left: it is as deep as it is long.
+        let mut length = 0;
         while let Some((operator, binds)) = operator(self.peek().kind).filter(|(_, binds)| *binds >= level) {
             self.next();
+            length += 1;
+            if length > MAX_CHAIN {
+                return self.too_deep();
+            }
             let right = self.deeper(|p| p.binary(binds + 1));
             let span = left.span.to(&right.span);
             left = Expr { kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)), span };

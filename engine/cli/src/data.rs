@@ -1,0 +1,185 @@
+//! Data sources: `null` gives back what it gets, `http` reads a page.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fornax_core::diagnostic::nearest;
+use fornax_core::hcl::{Type, Val};
+use fornax_core::secret::Secret;
+use fornax_core::template::hcl::DataSources;
+use fornax_core::value::{Node, Text, Value};
+use fornax_core::{Diagnostic, Diagnostics};
+use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest};
+
+use crate::plugin_http::PluginHttp;
+
+/// Bytes of a page.
+const MAX_PAGE: usize = 16 << 20;
+const TIMEOUT: Duration = Duration::from_secs(60);
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+/// The data sources of this binary.
+pub struct BuiltInData {
+    http: PluginHttp,
+    /// Whether the operator lets templates read pages.
+    network: bool,
+}
+
+impl BuiltInData {
+    pub fn new(network: bool) -> Self {
+        Self { http: PluginHttp::default(), network }
+    }
+
+    async fn page(&self, config: &Node) -> Result<Val, Diagnostic> {
+        let text = |name: &str| config.get(name).and_then(Node::as_text).cloned().unwrap_or_default();
+        let url = text("url");
+        let failed = |message: String| {
+            let finding = Diagnostic::error("data/http", format!("the page can't be read: {message}"));
+            match config.get("url") {
+                Some(node) => finding.at(&node.span),
+                None => finding,
+            }
+        };
+        if !self.network {
+            return Err(failed("the operator denies the network to templates".to_owned())
+                .help("run without --deny network, or give the value as a variable"));
+        }
+        let mut headers = Vec::new();
+        for member in config.get("request_headers").map(Node::members).unwrap_or_default() {
+            let value = member.value.as_text().map(Text::expose).unwrap_or_default();
+            headers.push((member.key.clone(), Secret::new(value)));
+        }
+        let body = text("request_body");
+        let method =
+            Some(text("method").expose()).filter(|m| !m.is_empty()).unwrap_or_else(|| "GET".to_owned());
+        let response = self
+            .http
+            .send(HttpRequest {
+                method,
+                url: url.expose(),
+                headers,
+                body: if body.is_empty() {
+                    HttpBody::Empty
+                } else {
+                    HttpBody::Text(Secret::new(body.expose()))
+                },
+                timeout: TIMEOUT,
+                store: None,
+                limit: MAX_PAGE,
+            })
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        if !(200..300).contains(&response.status) {
+            return Err(failed(format!("the server answered {}", response.status)));
+        }
+        let kind = response
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+            .map(|(_, value)| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+            .unwrap_or_default();
+        if !kind.starts_with("text/") && kind != "application/json" {
+            return Err(failed(format!("its type is {kind:?}, and only text and JSON can be used")));
+        }
+        let page = String::from_utf8(response.body).map_err(|_| failed("it is not UTF-8".to_owned()))?;
+        let headers = response.headers.iter().map(|(k, v)| (k.clone(), Val::string(v)));
+        Ok(Val::object([
+            ("url", Val::String(url)),
+            ("body", Val::string(page)),
+            ("request_headers", Val::Map(Type::String, headers.collect())),
+        ]))
+    }
+}
+
+/// Names of arguments, and whether they are needed.
+fn arguments(type_name: &str) -> &'static [(&'static str, bool)] {
+    match type_name {
+        "null" => &[("input", false)],
+        _ => &[("url", true), ("method", false), ("request_headers", false), ("request_body", false)],
+    }
+}
+
+#[async_trait]
+impl DataSources for BuiltInData {
+    fn types(&self) -> Vec<&'static str> {
+        vec!["http", "null"]
+    }
+
+    fn output(&self, type_name: &str) -> Option<Type> {
+        match type_name {
+            "null" => Some(Type::object([("output", Type::String)])),
+            "http" => Some(Type::object([
+                ("url", Type::String),
+                ("body", Type::String),
+                ("request_headers", Type::map(Type::String)),
+            ])),
+            _ => None,
+        }
+    }
+
+    fn check(&self, type_name: &str, config: &Node) -> Diagnostics {
+        let known = arguments(type_name);
+        let mut found = Diagnostics::new();
+        for member in config.members() {
+            let is_map = member.key == "request_headers";
+            let fits = match &member.value.value {
+                Value::Unknown | Value::Null => true,
+                Value::Object(_) => is_map,
+                Value::Array(_) => false,
+                _ => !is_map,
+            };
+            if !known.iter().any(|(name, _)| *name == member.key) {
+                let near = nearest(&member.key, known.iter().map(|(name, _)| *name));
+                let finding = Diagnostic::error(
+                    "data/unknown-argument",
+                    format!("the data source \"{type_name}\" has no argument \"{}\"", member.key),
+                )
+                .at(&member.key_span);
+                found.push(match near {
+                    Some(near) => finding.help(format!("did you mean \"{near}\"?")),
+                    None => finding,
+                });
+            } else if !fits {
+                let wanted = if is_map { "a map of texts" } else { "a text" };
+                found.push(
+                    Diagnostic::error("data/wrong-type", format!("\"{}\" must be {wanted}", member.key))
+                        .at(&member.value.span),
+                );
+            }
+        }
+        for (name, _) in known.iter().filter(|(name, needed)| *needed && config.get(name).is_none()) {
+            found.push(
+                Diagnostic::error(
+                    "data/missing-argument",
+                    format!("the data source \"{type_name}\" needs \"{name}\""),
+                )
+                .at(&config.span),
+            );
+        }
+        if let Some(method) = config.get("method").and_then(Node::as_text)
+            && !METHODS.contains(&method.expose().as_str())
+        {
+            found.push(
+                Diagnostic::error("data/http", "this is no method of HTTP")
+                    .at(&config.get("method").unwrap_or(config).span)
+                    .help(format!("known are {}", METHODS.join(", "))),
+            );
+        }
+        found
+    }
+
+    async fn read(&self, type_name: &str, config: &Node) -> Result<Val, Diagnostic> {
+        match type_name {
+            "null" => {
+                let input = match config.get("input").map(|n| &n.value) {
+                    Some(Value::String(text)) => Val::String(text.clone()),
+                    Some(Value::Number(number)) => Val::string(number.to_string()),
+                    Some(Value::Bool(value)) => Val::string(value.to_string()),
+                    _ => Val::Null(Type::String),
+                };
+                Ok(Val::object([("output", input)]))
+            }
+            _ => self.page(config).await,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! HCL's JSON form (`*.pkr.json`): an object whose keys are the types of blocks. Texts are templates of HCL. Places are
+//! those of the whole JSON value, because its text is escaped.
+
+use std::sync::Arc;
+
+use super::ROOT_BLOCKS;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::hcl::parse::parse_template;
+use crate::hcl::syntax::{Attribute, Block, Body, Expr, ExprKind, Label, ObjectKey};
+use crate::hcl::{Number, Val};
+use crate::source::{SourceFile, Span};
+use crate::value::{Node, Value};
+
+/// Blocks of a build and how many labels they have.
+const BUILD_BLOCKS: [(&str, usize); 6] = [
+    ("source", 1),
+    ("provisioner", 1),
+    ("error-cleanup-provisioner", 1),
+    ("post-processor", 1),
+    ("post-processors", 0),
+    ("hcp_packer_registry", 0),
+];
+
+pub(super) fn body(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
+    let (node, mut found) = crate::template::json::parse(file);
+    let empty = || Body { attributes: Vec::new(), blocks: Vec::new(), span: Span::new(file, 0..0) };
+    let Some(node) = node else { return (empty(), found) };
+    let mut reader = Reader { found: Diagnostics::new() };
+    let body = reader.body(&node, "");
+    found.extend(reader.found);
+    (body, found)
+}
+
+/// A value of a JSON variable file: texts are literal.
+pub(super) fn literal(node: &Node) -> Val {
+    match &node.value {
+        Value::Null | Value::Unknown => Val::NULL,
+        Value::Bool(value) => Val::bool(*value),
+        Value::Number(number) => Val::number(Number::parse(&number.to_string()).unwrap_or_else(Number::zero)),
+        Value::String(text) => Val::string(text.expose()),
+        Value::Array(items) => Val::Tuple(items.iter().map(literal).collect()),
+        Value::Object(members) => Val::object(members.iter().map(|m| (m.key.clone(), literal(&m.value)))),
+    }
+}
+
+struct Reader {
+    found: Diagnostics,
+}
+
+impl Reader {
+    /// How many labels a key has as a block in a block of the given type; none: it is an argument.
+    fn labels(parent: &str, key: &str) -> Option<usize> {
+        match parent {
+            "" => ROOT_BLOCKS.iter().find(|(kind, _)| *kind == key).map(|(_, labels)| labels.len()),
+            "build" => BUILD_BLOCKS.iter().find(|(kind, _)| *kind == key).map(|(_, labels)| *labels),
+            "post-processors" => (key == "post-processor").then_some(1),
+            "packer" => (key == "required_plugins").then_some(0),
+            "variable" => (key == "validation").then_some(0),
+            _ => None,
+        }
+    }
+
+    fn body(&mut self, node: &Node, parent: &str) -> Body {
+        let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span: node.span.clone() };
+        match &node.value {
+            Value::Object(_) => self.members(node, parent, &mut body),
+            // A list of bodies is one body.
+            Value::Array(items) => items.iter().for_each(|item| self.members(item, parent, &mut body)),
+            _ => self.wrong(node, "an object of arguments and blocks is expected here"),
+        }
+        body
+    }
+
+    fn wrong(&mut self, node: &Node, summary: &str) {
+        if !matches!(node.value, Value::Unknown) {
+            self.found.push(
+                Diagnostic::error("hcl/json", summary)
+                    .at(&node.span)
+                    .detail(format!("here is {}", node.kind())),
+            );
+        }
+    }
+
+    fn members(&mut self, node: &Node, parent: &str, body: &mut Body) {
+        if !matches!(node.value, Value::Object(_)) {
+            return self.wrong(node, "an object of arguments and blocks is expected here");
+        }
+        for member in node.members().iter().filter(|m| m.key != "//") {
+            match Self::labels(parent, &member.key) {
+                Some(count) => {
+                    self.blocks(&member.key, &member.key_span, &mut Vec::new(), count, &member.value, body);
+                }
+                None if body.attribute(&member.key).is_some() => self.found.push(
+                    Diagnostic::error(
+                        "hcl/duplicate-argument",
+                        format!("the argument \"{}\" is set twice", member.key),
+                    )
+                    .at(&member.key_span),
+                ),
+                None => body.attributes.push(Attribute {
+                    name: member.key.clone(),
+                    name_span: member.key_span.clone(),
+                    expr: self.expr(&member.value),
+                }),
+            }
+        }
+    }
+
+    fn blocks(
+        &mut self,
+        kind: &str,
+        kind_span: &Span,
+        labels: &mut Vec<Label>,
+        left: usize,
+        node: &Node,
+        body: &mut Body,
+    ) {
+        if let Value::Array(items) = &node.value {
+            return items.iter().for_each(|item| self.blocks(kind, kind_span, labels, left, item, body));
+        }
+        if left > 0 {
+            if !matches!(node.value, Value::Object(_)) {
+                return self.wrong(node, &format!("the next key is a label of the \"{kind}\" block"));
+            }
+            for member in node.members().iter().filter(|m| m.key != "//") {
+                labels.push(Label { text: member.key.clone(), span: member.key_span.clone() });
+                self.blocks(kind, kind_span, labels, left - 1, &member.value, body);
+                labels.pop();
+            }
+            return;
+        }
+        let inner = self.body(node, kind);
+        body.blocks.push(Block {
+            kind: kind.to_owned(),
+            kind_span: kind_span.clone(),
+            labels: labels.clone(),
+            body: inner,
+        });
+    }
+
+    fn expr(&mut self, node: &Node) -> Expr {
+        let span = node.span.clone();
+        let kind = match &node.value {
+            Value::Array(items) => ExprKind::Tuple(items.iter().map(|item| self.expr(item)).collect()),
+            Value::Object(members) => ExprKind::Object(
+                members
+                    .iter()
+                    .map(|m| {
+                        let key = self.text(&m.key, &m.key_span);
+                        (ObjectKey::Expr(key), self.expr(&m.value))
+                    })
+                    .collect(),
+            ),
+            Value::String(text) => return self.text(&text.expose(), &span),
+            _ => ExprKind::Literal(literal(node)),
+        };
+        Expr { kind, span }
+    }
+
+    /// A text as a template; what can't be read is told at the place of the text.
+    fn text(&mut self, text: &str, span: &Span) -> Expr {
+        if !text.contains("${") && !text.contains("%{") {
+            return Expr { kind: ExprKind::Literal(Val::string(text)), span: span.clone() };
+        }
+        let file = SourceFile::new(span.file().name(), text);
+        let (mut expr, found) = parse_template(&file);
+        for mut finding in found {
+            finding.span = Some(span.clone());
+            finding.related.clear();
+            self.found.push(finding);
+        }
+        expr.move_to(span);
+        expr
+    }
+}

@@ -1,0 +1,385 @@
+//! Values of variables, locals and data sources, in the order in which they depend on each other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::bodies::{Bound, members};
+use super::variables::{self, VariableInputs};
+use super::{COMPATIBLE_VERSION, HclTemplate};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::hcl::functions::Host;
+use crate::hcl::syntax::{Body, Reference};
+use crate::hcl::{Allow, Scope, Type, Val, evaluate};
+use crate::secret::Secret;
+use crate::source::Span;
+use crate::value::{Node, Value};
+
+/// The port to data sources: what a template asks of the world before it is built.
+#[async_trait]
+pub trait DataSources: Send + Sync {
+    /// The types, for suggestions.
+    fn types(&self) -> Vec<&'static str>;
+    /// The type of the result; none if there is no such data source.
+    fn output(&self, type_name: &str) -> Option<Type>;
+    /// Checks a configuration without asking anybody.
+    fn check(&self, type_name: &str, config: &Node) -> Diagnostics;
+    /// Asks. The configuration has passed the check and is wholly known.
+    async fn read(&self, type_name: &str, config: &Node) -> Result<Val, Diagnostic>;
+}
+
+/// What settling needs from outside.
+#[derive(Clone)]
+pub struct SettleOptions {
+    pub inputs: VariableInputs,
+    pub host: Arc<dyn Host>,
+    /// As the template was named on the command line.
+    pub template_dir: PathBuf,
+    /// Variables without a value are errors. `inspect` and `console` show them as unknown.
+    pub require_values: bool,
+    /// Data sources are asked. Otherwise what they give is not known.
+    pub read_data: bool,
+}
+
+/// The names that expressions may refer to, with their values.
+#[derive(Clone)]
+pub struct Settled {
+    pub(super) names: Arc<BTreeMap<String, Val>>,
+    pub(super) host: Arc<dyn Host>,
+    pub secrets: Vec<Secret>,
+}
+
+impl Settled {
+    pub(super) fn field(&self, root: &str, name: &str) -> Val {
+        self.names
+            .get(root)
+            .and_then(|v| v.fields())
+            .and_then(|f| f.get(name))
+            .cloned()
+            .unwrap_or(Val::DYNAMIC)
+    }
+
+    /// The names for an interactive session: no data sources, builds and sources only as far as they are known.
+    pub fn console_names(&self) -> BTreeMap<String, Val> {
+        let mut names = (*self.names).clone();
+        names.remove("data");
+        let later = || Val::Unknown(Type::String);
+        names.insert("source".to_owned(), Val::object([("type", later()), ("name", later())]));
+        names.insert("build".to_owned(), Val::Object(BTreeMap::new()));
+        names
+    }
+
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
+    }
+}
+
+/// One that others depend on.
+#[derive(Clone, Copy, PartialEq)]
+enum Item {
+    Local(usize),
+    Data(usize),
+}
+
+/// Gives everything its value.
+pub async fn settle(
+    template: &HclTemplate,
+    options: &SettleOptions,
+    data: &dyn DataSources,
+) -> (Settled, Diagnostics) {
+    let mut found = Diagnostics::new();
+    let host = options.host.clone();
+    let values = variables::values(&template.variables, &options.inputs, host.as_ref(), &mut found);
+    if options.require_values && !found.has_errors() {
+        for variable in variables::unset(&template.variables, &values) {
+            found.push(
+                Diagnostic::error("variables/unset", format!("the variable \"{}\" has no value", variable.name))
+                    .at(&variable.span)
+                    .help(format!(
+                        "give it one with -var '{0}=…', in a file with -var-file, as PKR_VAR_{0}, or declare a default",
+                        variable.name
+                    )),
+            );
+        }
+    }
+    let slashes = |path: &std::path::Path| Val::string(path.display().to_string().replace('\\', "/"));
+    let mut names = BTreeMap::from([
+        ("var".to_owned(), Val::Object(values)),
+        ("local".to_owned(), Val::Object(BTreeMap::new())),
+        (
+            "path".to_owned(),
+            Val::object([("root", slashes(&options.template_dir)), ("cwd", slashes(host.working_dir()))]),
+        ),
+        (
+            "packer".to_owned(),
+            Val::object([
+                ("version", Val::string(COMPATIBLE_VERSION)),
+                ("iterationID", Val::Unknown(Type::String)),
+                ("versionFingerprint", Val::Unknown(Type::String)),
+            ]),
+        ),
+    ]);
+    if !template.data.is_empty() {
+        names.insert("data".to_owned(), Val::Object(BTreeMap::new()));
+    }
+    let mut graph = Graph::new(template, &mut found);
+    for item in graph.order(template, &mut found) {
+        match item {
+            Item::Local(at) => {
+                let local = &template.locals[at];
+                let mut value = Val::DYNAMIC;
+                if !graph.broken(item) {
+                    let (v, more) = evaluate(&local.expr, &Scope::new(&names), Allow::ALL, host.as_ref());
+                    found.extend(more);
+                    value = v;
+                }
+                if let Some(Val::Object(locals)) = names.get_mut("local") {
+                    locals.insert(local.name.clone(), if local.sensitive { value.mark() } else { value });
+                }
+            }
+            Item::Data(at) => {
+                let block = &template.data[at];
+                let value = if graph.broken(item) {
+                    Val::DYNAMIC
+                } else {
+                    data_value(block, &names, options, data, &mut found).await
+                };
+                if let Some(Val::Object(all)) = names.get_mut("data") {
+                    let of_type =
+                        all.entry(block.type_name.clone()).or_insert_with(|| Val::Object(BTreeMap::new()));
+                    if let Val::Object(of_type) = of_type {
+                        of_type.insert(block.name.clone(), value);
+                    }
+                }
+            }
+        }
+    }
+    let mut secrets = Vec::new();
+    names.values().for_each(|value| value.collect_secrets(&mut secrets));
+    (Settled { names: Arc::new(names), host, secrets }, found)
+}
+
+async fn data_value(
+    block: &super::DataBlock,
+    names: &BTreeMap<String, Val>,
+    options: &SettleOptions,
+    data: &dyn DataSources,
+    found: &mut Diagnostics,
+) -> Val {
+    let header = block.block.header();
+    let Some(output) = data.output(&block.type_name) else {
+        let known = data.types();
+        let help = match nearest(&block.type_name, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        found.push(
+            Diagnostic::error(
+                "template/unknown-data",
+                format!("unknown data source type \"{}\"", block.type_name),
+            )
+            .at(&header)
+            .help(help),
+        );
+        return Val::DYNAMIC;
+    };
+    let bound = Bound::new(&block.block);
+    let mut mine = Diagnostics::new();
+    let config = members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, 0);
+    let config = Node::new(Value::Object(config), header.clone());
+    if !mine.has_errors() {
+        mine.extend(data.check(&block.type_name, &config));
+    }
+    let sound = !mine.has_errors();
+    found.extend(mine);
+    if !sound || !options.read_data || !is_known(&config) {
+        return Val::Unknown(output);
+    }
+    match data.read(&block.type_name, &config).await {
+        Ok(value) => value,
+        Err(finding) => {
+            found.push(if finding.span.is_none() { finding.at(&header) } else { finding });
+            Val::Unknown(output)
+        }
+    }
+}
+
+fn is_known(node: &Node) -> bool {
+    match &node.value {
+        Value::Unknown => false,
+        Value::Array(items) => items.iter().all(is_known),
+        Value::Object(members) => members.iter().all(|m| is_known(&m.value)),
+        _ => true,
+    }
+}
+
+/// Which locals and data sources need which others.
+struct Graph {
+    /// Locals first, then data sources.
+    needs: Vec<Vec<usize>>,
+    broken: Vec<bool>,
+    locals: usize,
+}
+
+impl Graph {
+    fn new(template: &HclTemplate, found: &mut Diagnostics) -> Self {
+        let locals: BTreeMap<&str, usize> =
+            template.locals.iter().enumerate().map(|(i, l)| (l.name.as_str(), i)).collect();
+        let count = template.locals.len();
+        let data: BTreeMap<(&str, &str), usize> = template
+            .data
+            .iter()
+            .enumerate()
+            .map(|(i, d)| ((d.type_name.as_str(), d.name.as_str()), count + i))
+            .collect();
+        let mut needs = Vec::new();
+        let mut broken = Vec::new();
+        let sets = template
+            .locals
+            .iter()
+            .map(|l| l.expr.references())
+            .chain(template.data.iter().map(|d| references_of(&d.block.body)));
+        for references in sets {
+            let mut mine = Vec::new();
+            let mut is_broken = false;
+            for reference in references {
+                let name = |i: usize| reference.names.get(i).map(String::as_str);
+                match (reference.root.as_str(), name(0), name(1)) {
+                    ("local", Some(local), _) => match locals.get(local) {
+                        Some(at) => mine.push(*at),
+                        None => {
+                            is_broken = true;
+                            found.push(undeclared("local", local, &reference.span, locals.keys().copied()));
+                        }
+                    },
+                    // The whole object: everything that it holds.
+                    ("local", None, _) => mine.extend(0..count),
+                    ("data", Some(kind), Some(data_name)) => match data.get(&(kind, data_name)) {
+                        Some(at) => mine.push(*at),
+                        None => {
+                            is_broken = true;
+                            let known: Vec<String> = data.keys().map(|(k, n)| format!("{k}.{n}")).collect();
+                            let full = format!("{kind}.{data_name}");
+                            found.push(undeclared(
+                                "data",
+                                &full,
+                                &reference.span,
+                                known.iter().map(String::as_str),
+                            ));
+                        }
+                    },
+                    ("data", _, _) => mine.extend(count..count + template.data.len()),
+                    _ => {}
+                }
+            }
+            let own = needs.len();
+            mine.sort_unstable();
+            mine.dedup();
+            // The whole object of locals holds the one that asks for it; only by name is that a circle.
+            if mine.len() == count && count > 1 {
+                mine.retain(|at| *at != own);
+            }
+            needs.push(mine);
+            broken.push(is_broken);
+        }
+        Self { needs, broken, locals: count }
+    }
+
+    fn item(&self, at: usize) -> Item {
+        if at < self.locals { Item::Local(at) } else { Item::Data(at - self.locals) }
+    }
+
+    fn broken(&self, item: Item) -> bool {
+        self.broken[match item {
+            Item::Local(at) => at,
+            Item::Data(at) => self.locals + at,
+        }]
+    }
+
+    /// Each after what it needs. Circles are told, and are broken.
+    fn order(&mut self, template: &HclTemplate, found: &mut Diagnostics) -> Vec<Item> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            New,
+            Open,
+            Done,
+        }
+        let mut state = vec![State::New; self.needs.len()];
+        let mut order = Vec::new();
+        for start in 0..self.needs.len() {
+            // A stack of our own: a chain of ten thousand locals is no reason to overflow the real one.
+            let mut stack = vec![(start, 0)];
+            while let Some((at, next)) = stack.pop() {
+                if next == 0 {
+                    if state[at] != State::New {
+                        continue;
+                    }
+                    state[at] = State::Open;
+                }
+                match self.needs[at].get(next).copied() {
+                    Some(need) => {
+                        stack.push((at, next + 1));
+                        match state[need] {
+                            State::New => stack.push((need, 0)),
+                            State::Open => {
+                                let from = stack.iter().position(|(n, _)| *n == need).unwrap_or(0);
+                                let circle: Vec<usize> = stack[from..].iter().map(|(n, _)| *n).collect();
+                                found.push(circle_finding(template, self, &circle));
+                                circle.iter().for_each(|n| self.broken[*n] = true);
+                            }
+                            State::Done => {}
+                        }
+                    }
+                    None => {
+                        state[at] = State::Done;
+                        order.push(self.item(at));
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+fn place(template: &HclTemplate, item: Item) -> (String, Span) {
+    match item {
+        Item::Local(at) => {
+            (format!("local.{}", template.locals[at].name), template.locals[at].name_span.clone())
+        }
+        Item::Data(at) => {
+            let data = &template.data[at];
+            (format!("data.{}.{}", data.type_name, data.name), data.block.header())
+        }
+    }
+}
+
+fn circle_finding(template: &HclTemplate, graph: &Graph, circle: &[usize]) -> Diagnostic {
+    let places: Vec<(String, Span)> = circle.iter().map(|at| place(template, graph.item(*at))).collect();
+    let mut names: Vec<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
+    names.push(names[0]);
+    let mut finding =
+        Diagnostic::error("template/circle", format!("these depend on each other: {}", names.join(" → ")))
+            .at(&places[0].1)
+            .help("at least one of them must not refer to the others");
+    for (name, span) in places.iter().skip(1).take(4) {
+        finding = finding.related(span, name.clone());
+    }
+    finding
+}
+
+fn undeclared<'a>(root: &str, name: &str, span: &Span, known: impl Iterator<Item = &'a str>) -> Diagnostic {
+    let finding = Diagnostic::error("hcl/unknown-attribute", format!("there is no {root}.{name}")).at(span);
+    match nearest(name, known) {
+        Some(near) => finding.help(format!("did you mean {root}.{near}?")),
+        None => finding.help("define it, or look for a slip of the pen"),
+    }
+}
+
+/// The references in all expressions of a body and its blocks.
+pub(super) fn references_of(body: &Body) -> Vec<Reference> {
+    let mut out: Vec<Reference> = body.attributes.iter().flat_map(|a| a.expr.references()).collect();
+    out.extend(body.blocks.iter().flat_map(|b| references_of(&b.body)));
+    out
+}

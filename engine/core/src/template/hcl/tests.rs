@@ -1,0 +1,1 @@
+//! Whole templates: what they mean, and what is said about them.
