@@ -32,9 +32,16 @@ fn dependencies_point_inwards() {
         ("engine/communicator", &["fornax-core"]),
         ("engine/plugin-host", &["fornax-core"]),
         ("plugins/sdk", &[]),
+        ("plugins/scripts", &["fornax-plugin-sdk"]),
         ("plugins/shell", &["fornax-plugin-sdk"]),
+        ("plugins/powershell", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
+        ("plugins/windows-shell", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
+        ("plugins/windows-restart", &["fornax-plugin-sdk"]),
         ("plugins/file", &["fornax-plugin-sdk"]),
         ("plugins/manifest", &["fornax-plugin-sdk"]),
+        ("plugins/shell-local", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
+        ("plugins/breakpoint", &["fornax-plugin-sdk"]),
+        ("plugins/sleep", &["fornax-plugin-sdk"]),
     ] {
         for name in ours(folder) {
             assert!(allowed.contains(&name.as_str()), "{folder} must not depend on {name}");

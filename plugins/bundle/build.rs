@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
-const PLUGINS: [&str; 9] = [
+const PLUGINS: [&str; 12] = [
     "shell",
     "file",
     "manifest",
-    "powershell",
-    "windows-shell",
-    "windows-restart",
+    "shell-local",
+    "breakpoint",
+    "sleep",
     "checksum",
     "compress",
     "artifice",
+    "powershell",
+    "windows-shell",
+    "windows-restart",
 ];
 
 /// Settings of the outer build that would be wrong for the guests, or would make cargo build them again and again.
@@ -31,7 +34,7 @@ const FOREIGN: [&str; 7] = [
 ];
 
 /// What the guests are made from. Their tests are not among it: a change there builds nothing again.
-const SOURCES: [&str; 35] = [
+const SOURCES: [&str; 44] = [
     "wit",
     "Cargo.toml",
     "Cargo.lock",
@@ -47,6 +50,24 @@ const SOURCES: [&str; 35] = [
     "plugins/manifest/src",
     "plugins/manifest/README.md",
     "plugins/manifest/Cargo.toml",
+    "plugins/shell-local/src",
+    "plugins/shell-local/README.md",
+    "plugins/shell-local/Cargo.toml",
+    "plugins/breakpoint/src",
+    "plugins/breakpoint/README.md",
+    "plugins/breakpoint/Cargo.toml",
+    "plugins/sleep/src",
+    "plugins/sleep/README.md",
+    "plugins/sleep/Cargo.toml",
+    "plugins/checksum/src",
+    "plugins/checksum/README.md",
+    "plugins/checksum/Cargo.toml",
+    "plugins/compress/src",
+    "plugins/compress/README.md",
+    "plugins/compress/Cargo.toml",
+    "plugins/artifice/src",
+    "plugins/artifice/README.md",
+    "plugins/artifice/Cargo.toml",
     "plugins/scripts/src",
     "plugins/scripts/Cargo.toml",
     "plugins/powershell/src",
@@ -58,15 +79,6 @@ const SOURCES: [&str; 35] = [
     "plugins/windows-restart/src",
     "plugins/windows-restart/README.md",
     "plugins/windows-restart/Cargo.toml",
-    "plugins/checksum/src",
-    "plugins/checksum/README.md",
-    "plugins/checksum/Cargo.toml",
-    "plugins/compress/src",
-    "plugins/compress/README.md",
-    "plugins/compress/Cargo.toml",
-    "plugins/artifice/src",
-    "plugins/artifice/README.md",
-    "plugins/artifice/Cargo.toml",
 ];
 
 fn main() -> ExitCode {

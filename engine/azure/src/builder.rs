@@ -16,6 +16,7 @@ use crate::config::{Config, Place, Presupposition, Surroundings};
 use crate::gate::Gate;
 use crate::names::Names;
 use crate::run::Run;
+use crate::sweep::AzureSweep;
 use crate::target::{Destination, Target};
 use crate::transport::Transport;
 use crate::undo::{AzureUndo, UndoSetupError};
@@ -47,6 +48,9 @@ pub struct AzureSettings {
     pub simulated: bool,
     /// Where to go, whatever the templates say.
     pub target: Option<Target>,
+    /// Which process runs the builds, in words of the composition root: what a build makes for itself carries them in
+    /// the tag [`PROCESS_TAG`](crate::PROCESS_TAG), so that a sweep by tag can tell the living from the dead.
+    pub process: Option<String>,
 }
 
 /// Makes azure-arm builders.
@@ -87,6 +91,24 @@ impl AzureFactory {
         let gate = self.gate(&destination.credentials.subscription_id);
         let transport = self.settings.transport.clone();
         Ok(AzureUndo::unconnected(destination, transport, gate, &header.build_id, redactor, events))
+    }
+
+    /// Looks for what builds left in a subscription whose journals are lost. Cloud and credentials come from the
+    /// configuration of a build, and what it does not say from the environment: `ARM_METADATA_URL`, `ARM_CLIENT_ID`,
+    /// `ARM_CLIENT_SECRET`, `ARM_TENANT_ID`, `ARM_SUBSCRIPTION_ID`.
+    pub fn sweep(
+        &self,
+        config: Option<&Node>,
+        env: &dyn Fn(&str) -> Option<String>,
+        redactor: Redactor,
+    ) -> Result<AzureSweep, UndoSetupError> {
+        let destination = match &self.settings.target {
+            Some(target) => target.into(),
+            None => Destination::for_sweep(config, env)?,
+        };
+        redactor.register(&destination.credentials.client_secret);
+        let gate = self.gate(&destination.credentials.subscription_id);
+        Ok(AzureSweep::new(destination, self.settings.transport.clone(), gate, redactor))
     }
 
     fn read(

@@ -204,6 +204,22 @@ impl Config {
             .filter_map(|key| Some((key, r.string(key)?)))
             .collect()
     }
+
+    /// Only the cloud; that of the environment where there is no configuration, else Azure's public one.
+    pub(crate) fn read_cloud(
+        node: Option<&Node>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<CloudChoice, String> {
+        let nothing = Node::new(
+            fornax_core::Value::Object(Vec::new()),
+            fornax_core::Span::new(&fornax_core::SourceFile::new("", ""), 0..0),
+        );
+        let mut found = Diagnostics::new();
+        let around = Surroundings { working_dir: Path::new(""), env, target_is_given: false };
+        let cloud = login::cloud(&mut Reader::new(node.unwrap_or(&nothing), &mut found), &around);
+        let reason = || found.iter().next().map(|d| d.summary.clone()).unwrap_or_default();
+        cloud.ok_or_else(reason)
+    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ mod waiting;
 
 pub use builder::{AzureFactory, AzureSettings};
 pub use config::{Config, Presupposition};
-pub use lro::BUILD_TAG;
+pub use lro::{BUILD_TAG, PROCESS_TAG};
+pub use sweep::{AzureSweep, TaggedBuild};
 pub use target::Target;
 pub use transport::{ReqwestTransport, Transport, TransportError};
 pub use undo::{AzureUndo, UndoSetupError};

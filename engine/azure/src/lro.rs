@@ -27,6 +27,8 @@ const LOST_ANSWERS: u32 = 5;
 
 /// The tag that names the build which created a resource.
 pub const BUILD_TAG: &str = "fornax-build-id";
+/// The tag that names the process which runs the build; only on what the build makes for itself.
+pub const PROCESS_TAG: &str = "fornax-process";
 
 /// Sends a changing call and returns when its operation is finished. The result is the resource for PUT, the body of
 /// the result for POST, null for DELETE. Deleting what is not there succeeds.

@@ -237,7 +237,7 @@ impl Run<'_> {
         });
         MachineSpec {
             location: facts.location.clone(),
-            tags: self.tags(),
+            tags: self.working_tags(),
             size: config.vm_size.clone(),
             image: facts.source.clone(),
             plan: config.plan.clone(),

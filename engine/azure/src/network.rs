@@ -137,7 +137,7 @@ impl Run<'_> {
 
     fn network_call(&self, facts: &Facts, kind: Kind, name: &str, mut body: Value) -> Call {
         body["location"] = facts.location.clone().into();
-        body["tags"] = json!(self.tags());
+        body["tags"] = json!(self.working_tags());
         let what = format!("creating {} \"{name}\"", kind.label());
         self.arm.put(&self.id(kind, name), kind.api_version(), &body, what)
     }

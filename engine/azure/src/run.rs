@@ -16,7 +16,7 @@ use crate::client::{Compute, Tags};
 use crate::config::{Config, Place};
 use crate::error::ArmError;
 use crate::id::{self, Kind};
-use crate::lro::{self, BUILD_TAG};
+use crate::lro::{self, BUILD_TAG, PROCESS_TAG};
 use crate::names::Names;
 use crate::preflight::Facts;
 
@@ -122,6 +122,15 @@ impl<'a> Run<'a> {
         tags
     }
 
+    /// The tags of what this build makes for itself only.
+    pub fn working_tags(&self) -> Tags {
+        let mut tags = self.tags();
+        if let Some(process) = &self.builder.settings.process {
+            tags.insert(PROCESS_TAG.to_owned(), process.clone());
+        }
+        tags
+    }
+
     /// A record of a resource in the build's group.
     pub fn temporary(&self, kind: Kind, name: &str) -> Resource {
         let resource = Resource::new(kind.word(), self.id(kind, name), Lifetime::Temporary);
@@ -184,7 +193,7 @@ impl<'a> Run<'a> {
 
     async fn create_group(&self, facts: &Facts) -> Result<(), BuildError> {
         let group = &self.names().group;
-        let tags = self.tags();
+        let tags = self.working_tags();
         let existing = matches!(self.config().place, Place::Existing { .. });
         self.events().say(if existing {
             "Using existing resource group ..."

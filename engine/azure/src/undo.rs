@@ -38,6 +38,9 @@ pub enum UndoSetupError {
          {variable}"
     )]
     Missing { missing: &'static str, variable: &'static str },
+    /// The template or `ARM_METADATA_URL` names no cloud that can be used.
+    #[error("the cloud is not known: {0}")]
+    Cloud(String),
 }
 
 /// Undoes the resources of one build.
@@ -252,6 +255,16 @@ pub(crate) fn undo_error(error: ArmError) -> UndoError {
 }
 
 impl Destination {
+    /// Cloud and credentials for a search that has no journal.
+    pub(crate) fn for_sweep(
+        config: Option<&Node>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, UndoSetupError> {
+        let mut destination = Self::for_cleanup(&Map::new(), config, env)?;
+        destination.cloud = Config::read_cloud(config, env).map_err(UndoSetupError::Cloud)?;
+        Ok(destination)
+    }
+
     /// Cloud and credentials for undoing a journal: what the template says where it can be read, then the environment,
     /// then the journal, in which sensitive values are masked.
     pub(crate) fn for_cleanup(

@@ -27,6 +27,11 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Write HCL files in the canonical format
     Fmt(FmtArgs),
+    /// Rewrite the keys of a JSON template that have changed over the years
+    Fix(FixArgs),
+    /// Convert a JSON template to HCL2
+    #[command(name = "hcl2_upgrade")]
+    Hcl2Upgrade(Hcl2UpgradeArgs),
     /// Remove what builds left behind that ended without cleaning up
     Cleanup(CleanupArgs),
     /// Run or ask the local Azure simulator
@@ -34,8 +39,14 @@ pub enum Command {
     Simulator(SimulatorCommand),
     /// List the plugins with their types, digests and rights
     Plugins(PluginArgs),
+    /// Evaluate expressions with the values of a template
+    Console(ConsoleArgs),
+    /// Check that the plugins are there which a template requires
+    Init(InitArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
     /// Print the version
-    Version,
+    Version(VersionArgs),
 }
 
 fn switch() -> clap::builder::ValueParser {
@@ -52,7 +63,7 @@ pub struct TemplateArgs {
     /// Variable, `name=value`; may repeat
     #[arg(long = "var", value_name = "NAME=VALUE")]
     pub vars: Vec<String>,
-    /// JSON file with variables; may repeat
+    /// File with variables, JSON or HCL; may repeat
     #[arg(long = "var-file", value_name = "FILE")]
     pub var_files: Vec<PathBuf>,
     /// Only these builds, separated by commas
@@ -61,6 +72,9 @@ pub struct TemplateArgs {
     /// All builds and post-processors but these, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub except: Vec<String>,
+    /// `hcl2` for a console without a template
+    #[arg(long = "config-type", value_name = "TYPE")]
+    pub config_type: Option<String>,
 }
 
 /// Flags of Packer that have nothing to choose between here.
@@ -85,9 +99,20 @@ pub struct PluginArgs {
     /// Grant a right to a plugin, `PLUGIN=RIGHT[:WHAT]`, for instance `acme/notes=network:example.org`; may repeat
     #[arg(long = "grant", value_name = "GRANT")]
     pub grants: Vec<String>,
-    /// JSON file with grants
+    /// Take a right away, from all plugins or from one, `[PLUGIN=]RIGHT[:WHAT]`: `host-exec`, `network`, `all`,
+    /// `shell-local=host-exec`; may repeat
+    #[arg(long = "deny", value_name = "DENIAL")]
+    pub denials: Vec<String>,
+    /// JSON file with grants and denials
     #[arg(long = "policy", value_name = "FILE")]
     pub policy: Option<PathBuf>,
+}
+
+impl PluginArgs {
+    /// Whether the engine's own data sources may read pages: what is denied to all plugins is denied to them.
+    pub fn allows_network(&self) -> bool {
+        !self.denials.iter().any(|d| matches!(d.as_str(), "all" | "network" | "*=network"))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -242,6 +267,82 @@ pub struct FmtArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct ConsoleArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub ignored: IgnoredArgs,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Template file or folder
+    pub path: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Accepted for compatibility: nothing is fetched, so nothing is upgraded
+    #[arg(long, hide = true)]
+    pub upgrade: bool,
+    /// Accepted for compatibility
+    #[arg(long, hide = true)]
+    pub force: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// Template file or folder
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = crate::command::fix::help())]
+pub struct FixArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    /// Check the fixed template
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub validate: bool,
+    /// Diagnostics as JSON, one a line, on standard output after the template
+    #[arg(long)]
+    pub json: bool,
+    /// JSON template, or `-` for standard input
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct VersionArgs {
+    /// Packer's machine-readable lines
+    #[arg(long = "machine-readable")]
+    pub machine_readable: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Hcl2UpgradeArgs {
+    #[command(flatten)]
+    pub template: TemplateArgs,
+    /// Where the result goes: the template's name with `.pkr.hcl` unless given, `-` for standard output
+    #[arg(long = "output-file", value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+    /// Comments that explain the blocks
+    #[arg(long = "with-annotations", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub with_annotations: bool,
+    /// Diagnostics as JSON, one a line
+    #[arg(long)]
+    pub json: bool,
+    /// JSON template, or `-` for standard input
+    pub path: String,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct CleanupArgs {
     /// Only this build
     #[arg(long, value_name = "ID")]
@@ -249,6 +350,10 @@ pub struct CleanupArgs {
     /// All builds that did not end cleanly
     #[arg(long, conflicts_with = "build")]
     pub all: bool,
+    /// Where journals are lost: look for resources by the tags of builds, with the credentials of this template, or
+    /// with those of ARM_CLIENT_ID, ARM_CLIENT_SECRET, ARM_TENANT_ID and ARM_SUBSCRIPTION_ID when none is named
+    #[arg(long = "by-tag", value_name = "TEMPLATE", num_args = 0..=1, default_missing_value = "")]
+    pub by_tag: Option<String>,
     /// Say what would be removed, and remove nothing
     #[arg(long = "dry-run")]
     pub dry_run: bool,
@@ -330,7 +435,32 @@ mod tests {
         let cli = parse("fornax fmt");
         let Ok(Cli { command: Command::Fmt(fmt) }) = cli else { panic!("{cli:?}") };
         assert!(fmt.write && !fmt.check && fmt.paths == ["."]);
+        for (line, template, build) in [
+            ("fornax cleanup --by-tag", Some(""), None),
+            ("fornax cleanup -by-tag --all", Some(""), None),
+            ("fornax cleanup --by-tag t.json --build b", Some("t.json"), Some("b")),
+            ("fornax cleanup --all", None, None),
+        ] {
+            let Ok(Cli { command: Command::Cleanup(cleanup) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((cleanup.by_tag.as_deref(), cleanup.build.as_deref()), (template, build), "{line}");
+        }
         assert!(parse("fornax build -nonsense t.json").is_err());
         assert!(parse("fornax build").is_err());
+    }
+
+    #[test]
+    fn conversions_take_packers_flags() {
+        for (line, validate) in
+            [("fornax fix t.json", true), ("fornax fix -validate=false -var a=b t.json", false)]
+        {
+            let Ok(Cli { command: Command::Fix(fix) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((fix.validate, fix.path.as_str()), (validate, "t.json"), "{line}");
+        }
+        let cli =
+            parse("fornax hcl2_upgrade -with-annotations -output-file=new/t.pkr.hcl -var-file v.json t.json");
+        let Ok(Cli { command: Command::Hcl2Upgrade(upgrade) }) = cli else { panic!("{cli:?}") };
+        assert!(upgrade.with_annotations);
+        assert_eq!(upgrade.output_file, Some(PathBuf::from("new/t.pkr.hcl")));
+        assert!(parse("fornax hcl2_upgrade").is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! How a command ends, and what it says then.
 
+use fornax_core::Redactor;
+
 /// Exit codes, a public interface: 0 done; 1 failed, nothing remains; 3 `fmt -check` found differences; 5 resources
 /// may remain; 127 unknown command. 5 outranks the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,5 +35,10 @@ pub struct CliError {
 impl CliError {
     pub fn failed(message: impl Into<String>) -> Self {
         Self { message: message.into(), exit: Exit::Failed }
+    }
+
+    /// The same with every registered secret masked.
+    pub fn masked(self, redactor: &Redactor) -> Self {
+        Self { message: redactor.redact(&self.message), ..self }
     }
 }

@@ -13,6 +13,7 @@ mod journal_file;
 mod logging;
 mod paths;
 mod plugin_http;
+mod process;
 mod prompt;
 mod reporter;
 mod simulation;
@@ -54,13 +55,15 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Validate(args) => command::validate::run(args).await,
             Command::Inspect(args) => command::inspect::run(&args).await,
             Command::Fmt(args) => command::fmt::run(&args),
+            Command::Fix(args) => command::fix::run(&args),
+            Command::Hcl2Upgrade(args) => command::hcl2_upgrade::run(&args),
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,
-            Command::Version => {
-                println!("{}", version());
-                Ok(Exit::Done)
-            }
+            Command::Console(args) => command::console::run(args).await,
+            Command::Init(args) => command::init::run(args).await,
+            Command::Completions(args) => command::completions::run(&args),
+            Command::Version(args) => command::version::run(&args),
         }
     });
     // A blocking read of standard input or a hung library thread must not keep the process alive.
@@ -68,15 +71,11 @@ fn run(command: Command) -> Result<Exit, CliError> {
     exit
 }
 
-fn version() -> String {
-    format!("Fornax v{}", env!("CARGO_PKG_VERSION"))
-}
-
 /// What clap has to say, with Packer's exit codes.
 fn usage(arguments: &[String], error: &clap::Error) -> Exit {
     match arguments.get(1).map(String::as_str) {
         Some("-v" | "--version" | "--v") => {
-            println!("{}", version());
+            println!("{}", command::version::line());
             return Exit::Done;
         }
         None => {

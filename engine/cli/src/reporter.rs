@@ -41,6 +41,8 @@ impl Out {
 pub trait Reporter: EventSink {
     /// Plain text that belongs to no build (headers, the summary).
     fn text(&self, text: &str);
+    /// While it is held, nothing is drawn over what stands at the end of the screen, such as a question.
+    fn hold(&self, _held: bool) {}
     /// Nothing is drawn after this.
     fn close(&self) {}
 }

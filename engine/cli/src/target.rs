@@ -1,6 +1,7 @@
 //! The composition root: chooses between Azure and the simulator in this process, and puts builders, communicator and
 //! plugins together. `--simulate` chooses the simulator, otherwise it is Azure; never a silent fallback.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use fornax_core::Redactor;
 use fornax_core::builder::{BuilderFactory, PrepareContext};
 use fornax_core::communicator::{Connector, Dialer, Stream};
 use fornax_core::plan::{BuildPlan, Plan};
-use fornax_core::plugin::PluginCatalog;
+use fornax_core::plugin::{ExtensionKind, PluginCatalog};
 use fornax_core::template::hcl::InstalledPlugin;
 use fornax_plugin_host::{HostConfig, PluginHost, Policy};
 use fornax_simulator::seed::{Plan as SeedPlan, SeedGroup, SeedImage, SeedMarketplaceImage, SeedNetwork};
@@ -36,7 +37,6 @@ const AZURE_PLUGIN: &str = "2.6.4";
 pub struct Parts {
     pub factories: Vec<Arc<dyn BuilderFactory>>,
     pub catalog: Arc<dyn PluginCatalog>,
-    pub data: BuiltInData,
     pub run_id: String,
     working_dir: PathBuf,
     simulator: Option<Arc<Simulator>>,
@@ -62,16 +62,12 @@ pub fn installed(catalog: &dyn PluginCatalog) -> Vec<InstalledPlugin> {
     out
 }
 
-/// The data sources, unless the operator denies them the network.
-pub fn data(_args: &PluginArgs) -> BuiltInData {
-    BuiltInData::new(true)
+/// The data sources; `network` is whether they may read pages.
+pub fn data(network: bool) -> BuiltInData {
+    BuiltInData::new(network)
 }
 
 impl Parts {
-    pub fn installed(&self) -> Vec<InstalledPlugin> {
-        installed(self.catalog.as_ref())
-    }
-
     /// What a builder may know when it is prepared.
     pub fn prepare_context(
         &self,
@@ -100,8 +96,27 @@ impl Parts {
     }
 }
 
-/// The plugins: those in the binary and those of the folders that were named.
-pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliError> {
+/// What each component of the binary offers: its name is that of its type.
+const BUILT_IN: [(ExtensionKind, &[&str]); 2] = [
+    (
+        ExtensionKind::Provisioner,
+        &[
+            "breakpoint",
+            "file",
+            "powershell",
+            "shell",
+            "shell-local",
+            "sleep",
+            "windows-restart",
+            "windows-shell",
+        ],
+    ),
+    (ExtensionKind::PostProcessor, &["artifice", "checksum", "compress", "manifest", "shell-local"]),
+];
+
+/// The plugins of the named folders, and those in the binary that a plan uses: compiling one takes a while the first
+/// time, and most templates use two or three. Without a plan it is all of them.
+pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn PluginCatalog>, CliError> {
     let failed = |e: &dyn std::fmt::Display| CliError::failed(e.to_string());
     let mut policy = Policy::new();
     if let Some(path) = &args.policy {
@@ -109,6 +124,11 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
     }
     for grant in &args.grants {
         policy.grant(grant).map_err(|e| failed(&e))?;
+    }
+    let mut told = Policy::new();
+    for denial in &args.denials {
+        policy.deny(denial).map_err(|e| failed(&e))?;
+        told.deny(denial).map_err(|e| failed(&e))?;
     }
     let working_dir = std::env::current_dir().map_err(|e| failed(&e))?;
     let config = HostConfig {
@@ -119,8 +139,16 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
         ..HostConfig::default()
     };
     let host = PluginHost::new(config);
-    let built_in: Vec<(&str, &'static [u8])> =
-        fornax_plugin_bundle::components().iter().map(|c| (c.name, c.bytes)).collect();
+    let used: Option<BTreeSet<&str>> =
+        plan.map(|plan| plan.builds.iter().flat_map(fornax_core::plan::BuildPlan::component_types).collect());
+    // A denial by name is checked against all names.
+    let wanted =
+        |name: &str| !args.denials.is_empty() || used.as_ref().is_none_or(|used| used.contains(name));
+    let built_in: Vec<(&str, &'static [u8])> = fornax_plugin_bundle::components()
+        .iter()
+        .filter(|c| wanted(c.name))
+        .map(|c| (c.name, c.bytes))
+        .collect();
     let mut problems = host.load_builtin(&built_in).await;
     for dir in &args.plugin_dirs {
         problems.extend(host.load_dir(dir).await);
@@ -129,7 +157,40 @@ pub async fn plugins(args: &PluginArgs) -> Result<Arc<dyn PluginCatalog>, CliErr
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         return Err(CliError::failed(texts.join("\n")));
     }
-    Ok(host.catalog())
+    // A policy file may serve for many runs, but a misspelt name on the command line would take nothing away.
+    let catalog = host.catalog();
+    let extensions = catalog.list();
+    let names: Vec<&str> = extensions.iter().map(|e| e.info().plugin_name.as_str()).collect();
+    if let Some(name) = told.denied_strangers(&names).first() {
+        let known: BTreeSet<&str> = names.into_iter().collect();
+        return Err(CliError::failed(format!(
+            "--deny names {name:?}, which is no plugin; there are: {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(Arc::new(WithBuiltIn(catalog)))
+}
+
+/// A catalogue that knows the names of the components in the binary that were not loaded.
+struct WithBuiltIn(Arc<dyn PluginCatalog>);
+
+impl PluginCatalog for WithBuiltIn {
+    fn find(&self, kind: ExtensionKind, name: &str) -> Option<Arc<dyn fornax_core::plugin::Extension>> {
+        self.0.find(kind, name)
+    }
+
+    fn list(&self) -> Vec<Arc<dyn fornax_core::plugin::Extension>> {
+        self.0.list()
+    }
+
+    fn names(&self, kind: ExtensionKind) -> Vec<String> {
+        let mut names = self.0.names(kind);
+        let built_in = BUILT_IN.iter().filter(|(k, _)| *k == kind).flat_map(|(_, names)| *names);
+        names.extend(built_in.map(|name| (*name).to_owned()));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
 }
 
 /// The azure-arm builder for the real cloud, or for a simulator that stands in for it.
@@ -147,6 +208,7 @@ pub fn azure(simulator: Option<&Arc<Simulator>>) -> AzureFactory {
         connector: Arc::new(SshConnector::new(dialer)),
         simulated: simulator.is_some(),
         target: simulator.map(|simulator| target_of(simulator)),
+        process: crate::process::word(),
     })
 }
 
@@ -162,7 +224,6 @@ fn target_of(simulator: &Simulator) -> fornax_azure::Target {
 }
 
 fn parts(
-    args: &PluginArgs,
     azure: AzureFactory,
     catalog: Arc<dyn PluginCatalog>,
     simulator: Option<Arc<Simulator>>,
@@ -171,7 +232,6 @@ fn parts(
     Ok(Parts {
         factories: vec![Arc::new(azure), Arc::new(NullFactory { connector }), Arc::new(FileFactory)],
         catalog,
-        data: data(args),
         run_id: uuid::Uuid::new_v4().to_string(),
         working_dir: std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?,
         simulator,
@@ -179,8 +239,8 @@ fn parts(
 }
 
 /// For `validate`: nothing is contacted.
-pub async fn offline(args: &PluginArgs) -> Result<Parts, CliError> {
-    parts(args, azure(None), plugins(args).await?, None)
+pub async fn offline(args: &PluginArgs, plan: Option<&Plan>) -> Result<Parts, CliError> {
+    parts(azure(None), plugins(args, plan).await?, None)
 }
 
 /// For `build`: Azure, or a simulator that has what the template takes for granted.
@@ -192,7 +252,7 @@ pub async fn for_build(
     say: &dyn Fn(&str),
 ) -> Result<Parts, CliError> {
     if !args.simulate {
-        return parts(&args.plugins, azure(None), catalog, None);
+        return parts(azure(None), catalog, None);
     }
     let seed = if args.simulation.seed.is_some() { None } else { Some(presupposed(plan, redactor, say)?) };
     let config = simulation::config(&args.simulation, seed, false, say).await?;
@@ -201,7 +261,7 @@ pub async fn for_build(
         config.backend.name()
     ));
     let simulator = Simulator::new(config).map_err(|e| CliError::failed(e.to_string()))?;
-    parts(&args.plugins, azure(Some(&simulator)), catalog, Some(simulator))
+    parts(azure(Some(&simulator)), catalog, Some(simulator))
 }
 
 /// What the templates take for granted: destination groups, source images, networks.
@@ -210,7 +270,6 @@ fn presupposed(plan: &Plan, redactor: &Redactor, say: &dyn Fn(&str)) -> Result<S
     let parts = Parts {
         factories: Vec::new(),
         catalog: Arc::new(NoPlugins),
-        data: BuiltInData::new(false),
         run_id: String::new(),
         working_dir: PathBuf::new(),
         simulator: None,
@@ -307,11 +366,7 @@ fn plant(presupposition: Presupposition, seed: &mut Seed, say: &dyn Fn(&str)) {
 struct NoPlugins;
 
 impl PluginCatalog for NoPlugins {
-    fn find(
-        &self,
-        _kind: fornax_core::plugin::ExtensionKind,
-        _name: &str,
-    ) -> Option<Arc<dyn fornax_core::plugin::Extension>> {
+    fn find(&self, _kind: ExtensionKind, _name: &str) -> Option<Arc<dyn fornax_core::plugin::Extension>> {
         None
     }
 

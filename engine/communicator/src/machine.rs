@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fornax_core::communicator::{CommunicatorError, MachineInfo};
+use fornax_core::communicator::{CommunicatorError, MachineInfo, Shell};
 
 use crate::exec::{self, Finished};
 use crate::session::Session;
@@ -15,6 +15,18 @@ const QUESTIONS: &str = concat!(
     "echo fornax-machine; test 'a\\\\' = \"a\\\\\\\\\" && echo posix; echo fornax-machine; uname -s; uname -m; ",
     "uname -n; id -un; cat /etc/os-release 2>/dev/null"
 );
+
+/// `cmd` puts the variable in; PowerShell runs the second command, which `cmd` only prints.
+const WINDOWS_SHELL: &str = "echo %OS%; echo fornax-$PID";
+
+fn windows_shell(finished: &Finished) -> Shell {
+    let text = String::from_utf8_lossy(&finished.stdout);
+    match text.trim() {
+        "Windows_NT; echo fornax-$PID" => Shell::Cmd,
+        text if text.starts_with("%OS%") && !text.contains('$') => Shell::PowerShell,
+        _ => Shell::Unknown,
+    }
+}
 
 /// The machine, and how one can talk to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,10 +50,12 @@ pub(crate) async fn ask(session: &Arc<Session>) -> Result<Machine, CommunicatorE
         return Ok(machine);
     }
     let version = text.split_once("Version ").map(|(_, v)| v.trim().trim_end_matches(']').to_owned());
+    let shell = windows_shell(&exec::run(session, WINDOWS_SHELL.into()).await?);
     let info = MachineInfo {
         family: "windows".into(),
         id: "windows".into(),
         version: version.unwrap_or_default(),
+        shell,
         ..MachineInfo::default()
     };
     Ok(Machine { info, posix: false, shell: false })
@@ -103,6 +117,7 @@ mod tests {
             arch: "x86_64".into(),
             hostname: "vm".into(),
             user: "packer".into(),
+            shell: Shell::Posix,
         };
         let answers = format!("Linux\nx86_64\nvm\npacker\n{release}");
         let posix = from(&format!("motd\nfornax-machine\nposix\nfornax-machine\n{answers}"));
@@ -112,6 +127,20 @@ mod tests {
         for nothing in ["", "Microsoft Windows", "This service allows sftp connections only.\n"] {
             let machine = from(nothing);
             assert!(!machine.shell && !machine.posix && machine.info.family == "other", "{nothing}");
+        }
+    }
+
+    #[test]
+    fn shells_of_windows_are_told_apart() {
+        for (stdout, shell) in [
+            ("Windows_NT; echo fornax-$PID\r\n", Shell::Cmd),
+            ("%OS%\r\nfornax-4711\r\n", Shell::PowerShell),
+            ("%OS%; echo fornax-$PID\n", Shell::Unknown),
+            ("%OS%\nfornax-$PID\n", Shell::Unknown),
+            ("", Shell::Unknown),
+        ] {
+            let finished = Finished { stdout: stdout.into(), ..Finished::default() };
+            assert_eq!(windows_shell(&finished), shell, "{stdout:?}");
         }
     }
 

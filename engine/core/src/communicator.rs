@@ -125,6 +125,18 @@ pub struct ReconnectOptions {
     pub probe: Option<String>,
 }
 
+/// What reads the command lines of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shell {
+    #[default]
+    Posix,
+    /// `cmd.exe`.
+    Cmd,
+    PowerShell,
+    /// Nobody knows: only what means the same in every shell may be sent.
+    Unknown,
+}
+
 /// What is behind the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MachineInfo {
@@ -136,6 +148,7 @@ pub struct MachineInfo {
     pub arch: String,
     pub hostname: String,
     pub user: String,
+    pub shell: Shell,
 }
 
 /// Facts of the connection that templates can ask for (`{{build "Host"}}`).

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::secret::{MASK, Redactor};
 use crate::source::Span;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,23 +127,28 @@ impl Diagnostic {
     ///   help: did you mean "vm_size"?
     /// ```
     pub fn render(&self) -> String {
+        self.render_masked(&Redactor::new())
+    }
+
+    /// [`Diagnostic::render`] with every registered secret masked, also in a line that is shown in part only.
+    pub fn render_masked(&self, redactor: &Redactor) -> String {
         let mut out = String::new();
         let title = match self.severity {
             Severity::Error => "Error",
             Severity::Warning => "Warning",
             Severity::Note => "Note",
         };
-        let _ = writeln!(out, "{title}: {} [{}]", self.summary, self.code);
+        let _ = writeln!(out, "{title}: {} [{}]", redactor.redact(&self.summary), self.code);
         if let Some(span) = &self.span {
-            snippet(&mut out, span, None);
+            snippet(&mut out, span, None, redactor);
         }
-        for line in self.detail.lines() {
+        for line in redactor.redact(&self.detail).lines() {
             let _ = writeln!(out, "  {line}");
         }
         for (span, label) in &self.related {
-            snippet(&mut out, span, Some(label));
+            snippet(&mut out, span, Some(&redactor.redact(label)), redactor);
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = self.help.as_ref().map(|help| redactor.redact(help)) {
             for (i, line) in help.lines().enumerate() {
                 let _ = writeln!(out, "  {}{line}", if i == 0 { "help: " } else { "      " });
             }
@@ -154,24 +160,23 @@ impl Diagnostic {
 /// Lines longer than this are cut around the place, so that a minified template stays readable.
 const SHOWN_WIDTH: usize = 120;
 
-fn snippet(out: &mut String, span: &Span, label: Option<&str>) {
+fn snippet(out: &mut String, span: &Span, label: Option<&str>, redactor: &Redactor) {
     let (start, end) = (span.start(), span.end());
     let file = span.file();
     let gutter = start.line.to_string().len();
     let _ = writeln!(out, "{:gutter$}--> {}:{}:{}", " ", file.name(), start.line, start.column);
-    let line: Vec<char> =
-        file.line(start.line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let marked = if end.line == start.line {
-        end.column.saturating_sub(start.column)
-    } else {
-        line.len() + 1 - start.column.min(line.len())
-    };
-    let from = if line.len() > SHOWN_WIDTH { (start.column - 1).saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
+    // Masked before it is cut: a part of a secret would not be known as one.
+    let (line, columns) = masked_line(file.line(start.line), redactor);
+    let column = |column: usize| columns.get(column - 1).copied().unwrap_or(line.len());
+    let first = column(start.column);
+    let behind = if end.line == start.line { column(end.column) } else { line.len() + 1 };
+    let from = if line.len() > SHOWN_WIDTH { first.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
     let shown: String = line.iter().skip(from).take(SHOWN_WIDTH).collect();
-    let offset = start.column - 1 - from;
-    let marks = marked
+    let offset = first - from;
+    let marks = behind
+        .saturating_sub(first)
         .clamp(1, SHOWN_WIDTH.saturating_sub(offset).max(1))
-        .min(line.len().saturating_sub(start.column - 1).max(1));
+        .min(line.len().saturating_sub(first).max(1));
     let _ = writeln!(out, "{:gutter$} |", " ");
     let _ = writeln!(out, "{} | {}", start.line, shown.trim_end());
     let _ = writeln!(
@@ -182,6 +187,23 @@ fn snippet(out: &mut String, span: &Span, label: Option<&str>) {
         "^".repeat(marks),
         label.map(|l| format!(" {l}")).unwrap_or_default()
     );
+}
+
+/// The characters of a line with its secrets masked, and for each character of the line where it stands among them; one
+/// within a secret stands behind the mask.
+fn masked_line(text: &str, redactor: &Redactor) -> (Vec<char>, Vec<usize>) {
+    let mut hidden = redactor.ranges(text.as_bytes()).into_iter().peekable();
+    let (mut line, mut columns) = (Vec::new(), Vec::new());
+    for (at, c) in text.char_indices() {
+        while hidden.next_if(|(_, to)| *to <= at).is_some() {}
+        columns.push(line.len());
+        match hidden.peek() {
+            Some((from, _)) if *from == at => line.extend(MASK.chars()),
+            Some((from, _)) if *from < at => {}
+            _ => line.push(if c.is_control() { ' ' } else { c }),
+        }
+    }
+    (line, columns)
 }
 
 /// A collection of findings.

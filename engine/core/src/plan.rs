@@ -38,7 +38,7 @@ pub trait ConfigSource: Send + Sync {
 }
 
 /// Everything that a run will do.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Plan {
     /// In template order (JSON: sorted by name, as Packer starts them).
     pub builds: Vec<BuildPlan>,
@@ -81,6 +81,12 @@ impl BuildPlan {
         let provisioners = self.provisioners.iter().chain(&self.error_cleanup).map(|p| &p.config);
         let post_processors = self.post_processors.iter().flatten().map(|p| &p.config);
         std::iter::once(&self.config).chain(provisioners).chain(post_processors)
+    }
+
+    /// The types of provisioners and post-processors.
+    pub fn component_types(&self) -> impl Iterator<Item = &str> {
+        let provisioners = self.provisioners.iter().chain(&self.error_cleanup).map(|p| p.type_name.as_str());
+        provisioners.chain(self.post_processors.iter().flatten().map(|p| p.type_name.as_str()))
     }
 
     /// Finds facts of the running build that this builder will never offer; `builder_keys` are those beyond the common

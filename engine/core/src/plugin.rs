@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::builder::Prompt;
 use crate::communicator::Communicator;
 use crate::event::BuildEvents;
 use crate::secret::Redactor;
@@ -87,6 +88,11 @@ pub struct ExtensionInfo {
 pub trait PluginCatalog: Send + Sync {
     fn find(&self, kind: ExtensionKind, name: &str) -> Option<Arc<dyn Extension>>;
     fn list(&self) -> Vec<Arc<dyn Extension>>;
+    /// The types of one kind that could be used, for suggestions.
+    fn names(&self, kind: ExtensionKind) -> Vec<String> {
+        let all = self.list();
+        all.iter().map(|e| e.info()).filter(|i| i.kind == kind).map(|i| i.name.clone()).collect()
+    }
 }
 
 /// Renders deferred template texts (`run.render` of the plugin interface).
@@ -124,6 +130,8 @@ pub struct StepContext {
     pub events: BuildEvents,
     pub redactor: Redactor,
     pub renderer: Arc<dyn Renderer>,
+    /// Asks the person at the terminal.
+    pub prompt: Arc<dyn Prompt>,
     pub cancel: CancellationToken,
     /// The step's own time limit.
     pub timeout: Option<Duration>,
@@ -204,6 +212,9 @@ pub enum PluginError {
     Trapped { plugin: String, digest: String, function: String, reason: String },
     #[error("plugin {plugin} can't be used: {reason}")]
     Rejected { plugin: String, reason: String },
+    /// The operator took a right away that it can't do without.
+    #[error("{reason}; {help}")]
+    Denied { reason: String, help: String },
 }
 
 /// One extension, ready to be called. Each call gets a fresh sandbox.

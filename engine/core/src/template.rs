@@ -11,8 +11,8 @@ use crate::value::{Member, Node};
 
 mod check;
 mod config;
-pub mod hcl;
 pub mod fix;
+pub mod hcl;
 mod inspect;
 mod json;
 mod plan;

@@ -18,6 +18,7 @@ pub mod host {
             "fornax:plugin/machine.process": crate::resources::Process,
             "fornax:plugin/machine.target": crate::resources::Target,
             "fornax:plugin/artifacts.artifact": crate::resources::ArtifactHandle,
+            "fornax:plugin/host-exec.host-script": crate::resources::HostScript,
         },
     });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fornax_core::Secret;
 use fornax_core::communicator::{
-    Command, Communicator, ReconnectOptions, Script, ScriptContent, TransferOptions, UploadSource,
+    Command, Communicator, ReconnectOptions, Script, ScriptContent, Shell, TransferOptions, UploadSource,
 };
 use fornax_core::event::Event;
 
@@ -16,9 +16,12 @@ use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
 use crate::output::Shown;
 use crate::process::{Ended, Job, Keep};
 use crate::resources::HostFile;
-use crate::shell::{Refused, single_quoted};
+use crate::seal::Language;
+use crate::shell::{Refused, cmd, powershell, single_quoted};
 use crate::state::{Phase, State, Stop};
 
+/// Option of `run-script`: the language of the script's text, in which the host quotes placeholders.
+const SCRIPT_LANGUAGE: &str = "script-language";
 const UNSEAL_FILE: u64 = 16 * 1024 * 1024;
 const PROGRESS: Duration = Duration::from_millis(100);
 
@@ -41,10 +44,16 @@ impl State {
         self.error(ErrorCode::InvalidArgument, refused.to_string())
     }
 
-    /// Whether the machine's shell is a POSIX one; asks the machine, so only where quoting is needed.
-    pub(crate) async fn posix(&mut self, machine: &dyn Communicator, stop: &Stop) -> Result<bool, Error> {
+    /// What reads the machine's command lines; asks the machine, so only where quoting is needed.
+    pub(crate) async fn shell(&mut self, machine: &dyn Communicator, stop: &Stop) -> Result<Language, Error> {
         match stop.run("asking for the operating system", machine.machine()).await? {
-            Ok(info) => Ok(info.family != "windows"),
+            Ok(info) => Ok(match info.shell {
+                Shell::Posix if info.family == "windows" => Language::Unknown,
+                Shell::Posix => Language::Posix,
+                Shell::Cmd => Language::Cmd,
+                Shell::PowerShell => Language::PowerShell,
+                Shell::Unknown => Language::Unknown,
+            }),
             Err(error) => Err(self.communicator_error(&error)),
         }
     }
@@ -55,13 +64,14 @@ impl State {
         stop: &Stop,
         what: &str,
     ) -> Result<(), Error> {
-        if self.posix(machine, stop).await? {
-            return Ok(());
-        }
-        Err(self.error(
+        if self.shell(machine, stop).await? == Language::Posix { Ok(()) } else { Err(self.unquotable(what)) }
+    }
+
+    fn unquotable(&self, what: &str) -> Error {
+        self.error(
             ErrorCode::Unsupported,
             format!("{what} can't be quoted for the shell of this machine; use a raw command line"),
-        ))
+        )
     }
 
     pub(crate) async fn raw_line(
@@ -71,24 +81,74 @@ impl State {
         line: &str,
     ) -> Result<Secret, Error> {
         let sensitive = self.sealer.text(line).is_sensitive();
-        let line = if !sensitive {
-            Ok(Secret::new(line))
-        } else if self.posix(machine, stop).await? {
-            self.sealer.unseal_line(line)
-        } else {
-            self.sealer.unseal_line_of_unknown_shell(line)
-        };
-        line.map_err(|e| self.refused(e))
+        if !sensitive {
+            return Ok(Secret::new(line));
+        }
+        let language = self.shell(machine, stop).await?;
+        self.sealer.unseal_line_for(line, language).map_err(|e| self.refused(e))
     }
 
     pub(crate) fn quoted(&self, text: &str) -> Result<String, Error> {
+        Ok(single_quoted(self.plain_without_nul(text)?.expose()))
+    }
+
+    fn plain_without_nul(&self, text: &str) -> Result<Secret, Error> {
         let value = self.sealer.unseal_raw(text);
         if value.expose().contains('\0') {
             return Err(
                 self.error(ErrorCode::InvalidArgument, "a NUL character can't be passed to a command")
             );
         }
-        Ok(single_quoted(value.expose()))
+        Ok(value)
+    }
+
+    fn change_folder(&self, shell: Language, folder: &str) -> Result<String, Error> {
+        let folder = self.plain_without_nul(folder)?;
+        match shell {
+            Language::Posix => Ok(format!("cd -- {} || exit 1; ", single_quoted(folder.expose()))),
+            Language::PowerShell => Ok(format!(
+                "Set-Location -ErrorAction Stop -LiteralPath {}; ",
+                powershell::argument(folder.expose()).map_err(|e| self.refused(e))?
+            )),
+            Language::Cmd | Language::Batch => {
+                Ok(format!("cd /d {} && ", cmd::name(folder.expose()).map_err(|e| self.refused(e))?))
+            }
+            Language::Unknown => Err(self.unquotable("a folder")),
+        }
+    }
+
+    fn set_variable(&self, shell: Language, name: &str, value: &str) -> Result<String, Error> {
+        let value = self.plain_without_nul(value)?;
+        match shell {
+            Language::Posix => Ok(format!("export {name}={}; ", single_quoted(value.expose()))),
+            // An empty variable is none in Windows.
+            Language::PowerShell if value.expose().is_empty() => Ok(format!("$env:{name}=''; ")),
+            Language::PowerShell => Ok(format!(
+                "$env:{name}={}; ",
+                powershell::argument(value.expose()).map_err(|e| self.refused(e))?
+            )),
+            Language::Cmd | Language::Batch => {
+                cmd::variable(name, value.expose()).map_err(|e| self.refused(e))
+            }
+            Language::Unknown => Err(self.unquotable("an environment")),
+        }
+    }
+
+    fn argument_list(&self, shell: Language, argv: &[String]) -> Result<String, Error> {
+        let mut words = Vec::with_capacity(argv.len());
+        for (index, argument) in argv.iter().enumerate() {
+            let value = self.plain_without_nul(argument)?;
+            let word = match shell {
+                Language::Posix => Ok(single_quoted(value.expose())),
+                Language::PowerShell => powershell::argument(value.expose()),
+                Language::Cmd | Language::Batch if index == 0 => cmd::name(value.expose()),
+                Language::Cmd | Language::Batch => cmd::argument(value.expose()),
+                Language::Unknown => return Err(self.unquotable("an argument list")),
+            };
+            words.push(word.map_err(|e| self.refused(e))?);
+        }
+        let line = words.join(" ");
+        Ok(if shell == Language::PowerShell { format!("& {line}; exit $LASTEXITCODE") } else { line })
     }
 
     /// The whole line: folder, environment, command.
@@ -100,11 +160,14 @@ impl State {
         options: &api::ExecOptions,
     ) -> Result<Secret, Error> {
         let mut line = String::new();
-        if options.working_dir.is_some() || !options.env.is_empty() {
-            self.need_posix(machine, stop, "a folder or an environment").await?;
-        }
+        let quotes = matches!(command, api::CommandLine::Argv(_));
+        let shell = if quotes || options.working_dir.is_some() || !options.env.is_empty() {
+            self.shell(machine, stop).await?
+        } else {
+            Language::Unknown
+        };
         if let Some(dir) = &options.working_dir {
-            line.push_str(&format!("cd -- {} || exit 1; ", self.quoted(dir)?));
+            line.push_str(&self.change_folder(shell, dir)?);
         }
         for (name, value) in &options.env {
             let mut bytes = name.bytes();
@@ -116,7 +179,7 @@ impl State {
                     format!("{name:?} is no name for an environment variable"),
                 ));
             }
-            line.push_str(&format!("export {name}={}; ", self.quoted(value)?));
+            line.push_str(&self.set_variable(shell, name, value)?);
         }
         match command {
             api::CommandLine::Raw(raw) => line.push_str(self.raw_line(machine, stop, raw).await?.expose()),
@@ -124,18 +187,30 @@ impl State {
                 if argv.is_empty() {
                     return Err(self.error(ErrorCode::InvalidArgument, "there is no program to run"));
                 }
-                self.need_posix(machine, stop, "an argument list").await?;
-                for (index, argument) in argv.iter().enumerate() {
-                    line.push_str(if index == 0 { "" } else { " " });
-                    line.push_str(&self.quoted(argument)?);
-                }
+                line.push_str(&self.argument_list(shell, argv)?);
             }
         }
         Ok(Secret::new(line))
     }
 
-    pub(crate) fn checked(&self, options: &api::ExecOptions) -> Result<Stop, Error> {
-        if let Some((name, _)) = options.more.first() {
+    /// The language of a script's text, in which placeholders are quoted; none takes values as they are.
+    fn script_language(&self, options: &api::ExecOptions) -> Result<Option<Language>, Error> {
+        let language = options.more.iter().find(|(name, _)| name == SCRIPT_LANGUAGE);
+        match language.map(|(_, language)| language.as_str()) {
+            None => Ok(None),
+            Some("posix") => Ok(Some(Language::Posix)),
+            Some("powershell") => Ok(Some(Language::PowerShell)),
+            Some("batch") => Ok(Some(Language::Batch)),
+            Some(other) => Err(self.error(
+                ErrorCode::Unsupported,
+                format!("this engine does not know the script language {other:?}"),
+            )),
+        }
+    }
+
+    /// `known` are the names of options that the call takes.
+    pub(crate) fn checked(&self, options: &api::ExecOptions, known: &[&str]) -> Result<Stop, Error> {
+        if let Some((name, _)) = options.more.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             return Err(
                 self.error(ErrorCode::Unsupported, format!("this engine does not know the option {name:?}"))
             );
@@ -172,7 +247,7 @@ impl State {
         options: &api::ExecOptions,
     ) -> Result<(Job, Stop), Error> {
         let machine = self.communicator()?;
-        let stop = self.checked(options)?;
+        let stop = self.checked(options, &[])?;
         let line = self.line(machine.as_ref(), &stop, command, options).await?;
         let stdin =
             options.stdin.as_ref().map(|s| Bytes::from(self.sealer.unseal_raw(s).expose().to_owned()));
@@ -189,7 +264,8 @@ impl State {
         options: &api::ExecOptions,
     ) -> Result<(Job, Stop), Error> {
         let machine = self.communicator()?;
-        let stop = self.checked(options)?;
+        let stop = self.checked(options, &[SCRIPT_LANGUAGE])?;
+        let language = self.script_language(options)?;
         if options.stdin.is_some() {
             return Err(
                 self.error(ErrorCode::InvalidArgument, "standard input is taken by the script itself")
@@ -199,7 +275,12 @@ impl State {
             return Err(self.error(ErrorCode::InvalidArgument, "the output of a script can't be pulled"));
         }
         let content = match &script.source {
-            api::ScriptSource::Text(text) => ScriptContent::Text(self.sealer.unseal_raw(text)),
+            api::ScriptSource::Text(text) => ScriptContent::Text(match language {
+                Some(language) => {
+                    self.sealer.unseal_text(text, language).map_err(|refused| self.refused(refused))?
+                }
+                None => self.sealer.unseal_raw(text),
+            }),
             api::ScriptSource::File(file) => {
                 let file = self
                     .table

@@ -68,6 +68,20 @@ impl WasmExtension {
 
     /// Refuses an extension that can't work without a right that it does not have.
     fn check_rights(&self) -> Result<(), PluginError> {
+        let required = self.info.capabilities.iter().filter(|c| c.required && !c.granted);
+        for request in required {
+            if let Some(told) = self.rights.denial(&request.capability) {
+                return Err(PluginError::Denied {
+                    reason: format!(
+                        "the {} \"{}\" needs the right {}, which {told} takes away",
+                        self.info.kind.as_str(),
+                        self.info.name,
+                        request.capability
+                    ),
+                    help: "leave the step out, or let the operator lift the denial".into(),
+                });
+            }
+        }
         let missing: Vec<String> = self
             .info
             .capabilities

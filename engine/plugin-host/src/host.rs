@@ -18,7 +18,7 @@ use crate::extension::WasmExtension;
 use crate::http::HttpClient;
 use crate::locks::OutputLocks;
 use crate::plugin::{Plugin, Source};
-use crate::policy::{Effective, Policy};
+use crate::policy::{Effective, PluginId, Policy};
 use crate::rate::RateLimit;
 use crate::seal::Sealer;
 use crate::state::{Phase, State, StepShared};
@@ -258,7 +258,8 @@ impl PluginHost {
         loaded.plugins.insert(descriptor.name.clone(), plugin.origin.clone());
         for extension in descriptor.extensions {
             let requests: Vec<_> = extension.capabilities.iter().map(|r| r.capability.clone()).collect();
-            let rights = self.inner.config.policy.effective(&descriptor.name, &plugin.digest, &requests);
+            let id = PluginId { name: &descriptor.name, digest: &plugin.digest, built_in: plugin.built_in };
+            let rights = self.inner.config.policy.effective(id, &requests);
             let info = ExtensionInfo {
                 kind: extension.kind,
                 name: extension.name.clone(),
@@ -279,7 +280,7 @@ impl PluginHost {
                 plugin_name: descriptor.name.clone(),
                 plugin_version: descriptor.version.clone(),
                 plugin_digest: plugin.digest.clone(),
-                origin: if plugin.is_builtin() { "built-in".into() } else { plugin.origin.clone() },
+                origin: if plugin.built_in { "built-in".into() } else { plugin.origin.clone() },
             };
             let extension_name = extension.name;
             let made =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fornax_core::Secret;
-use fornax_core::communicator::{Command, UploadSource};
+use fornax_core::communicator::{Command, Shell, UploadSource};
 use fornax_core::event::OutputStream;
 use wasmtime::component::Resource;
 
@@ -121,7 +121,12 @@ impl api::HostTarget for State {
             arch: info.arch,
             hostname: info.hostname,
             user: info.user,
-            shell: if windows { api::ShellKind::Cmd } else { api::ShellKind::Posix },
+            shell: match info.shell {
+                Shell::PowerShell => api::ShellKind::Powershell,
+                Shell::Cmd => api::ShellKind::Cmd,
+                Shell::Posix | Shell::Unknown if windows => api::ShellKind::Cmd,
+                Shell::Posix | Shell::Unknown => api::ShellKind::Posix,
+            },
             temp_dir: if windows { "C:/Windows/Temp" } else { "/tmp" }.into(),
         }))
     }

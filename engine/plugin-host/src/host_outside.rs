@@ -1,20 +1,15 @@
-//! Host side of the grantable interfaces: `http` and `host-exec`. Nothing here happens without a grant of the operator;
-//! a refusal is an ordinary error that names the grant.
+//! Host side of `http`. Nothing here happens without a grant of the operator; a refusal is an ordinary error that names
+//! the grant.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use fornax_core::communicator::{CommandEvent, ExitStatus, Running};
 use fornax_core::plugin::Capability;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 use wasmtime::component::Resource;
 
+use crate::bindings::host::fornax::plugin::http;
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
-use crate::bindings::host::fornax::plugin::{host_exec, http, machine};
 use crate::http::{HttpBody, HttpError, HttpRequest, HttpResponse};
 use crate::policy::flag_for;
 use crate::resources::{HostFile, WorkspaceHandle};
@@ -25,11 +20,14 @@ const REDIRECTS: usize = 10;
 const HTTP_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl State {
-    fn denied(&self, what: &str, capability: &Capability) -> Error {
-        self.error(
-            ErrorCode::Denied,
-            format!("{what} was not granted to this plugin ({})", flag_for(&self.plugin_name, capability)),
-        )
+    pub(crate) fn denied(&self, what: &str, capability: &Capability) -> Error {
+        let message = match self.rights.denial(capability) {
+            Some(told) => format!("{what} was taken away from this plugin ({told})"),
+            None => {
+                format!("{what} was not granted to this plugin ({})", flag_for(&self.plugin_name, capability))
+            }
+        };
+        self.error(ErrorCode::Denied, message)
     }
 
     fn allowed_url(&self, url: &str) -> Result<Url, Error> {
@@ -132,111 +130,6 @@ impl State {
             body,
         }
     }
-
-    fn local_command(
-        &self,
-        command: &host_exec::HostCommand,
-        cwd: &std::path::Path,
-    ) -> Result<LocalProcess, Error> {
-        self.only_while_working("host-exec")?;
-        let Some(program) = command.argv.first() else {
-            return Err(self.error(ErrorCode::InvalidArgument, "there is no program to run"));
-        };
-        if !self.rights.allows_program(program) {
-            return Err(self.denied(
-                &format!("running {program} on this host"),
-                &Capability::HostExec(vec![program.clone()]),
-            ));
-        }
-        if matches!(command.output, machine::OutputMode::Pull) {
-            return Err(self.error(ErrorCode::Unsupported, "the output of host programs can't be pulled"));
-        }
-        let mut process = tokio::process::Command::new(program);
-        process.env_clear().current_dir(cwd).kill_on_drop(true);
-        if let Some(path) = std::env::var_os("PATH") {
-            process.env("PATH", path);
-        }
-        for argument in &command.argv[1..] {
-            process.arg(self.sealer.unseal_raw(argument).expose());
-        }
-        for (name, value) in &command.env {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(self.error(
-                    ErrorCode::InvalidArgument,
-                    format!("{name:?} is no name for an environment variable"),
-                ));
-            }
-            process.env(name, self.sealer.unseal_raw(value).expose());
-        }
-        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let stdin = command.stdin.as_ref().map(|s| self.sealer.unseal_raw(s));
-        let mut child =
-            process.spawn().map_err(|e| self.io_error(&format!("{program} can't be started"), &e))?;
-        if let Some(mut pipe) = child.stdin.take() {
-            tokio::spawn(async move {
-                if let Some(text) = stdin {
-                    // A program that does not read its input is no error.
-                    let _ = pipe.write_all(text.expose().as_bytes()).await;
-                }
-            });
-        }
-        Ok(LocalProcess::new(child))
-    }
-}
-
-/// A program on this host.
-pub struct LocalProcess {
-    child: tokio::process::Child,
-    stdout: Option<tokio::process::ChildStdout>,
-    stderr: Option<tokio::process::ChildStderr>,
-    ended: bool,
-}
-
-impl LocalProcess {
-    pub fn new(mut child: tokio::process::Child) -> Self {
-        Self { stdout: child.stdout.take(), stderr: child.stderr.take(), child, ended: false }
-    }
-}
-
-async fn read(pipe: &mut Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {
-    let Some(open) = pipe else { return std::future::pending().await };
-    let mut buffer = bytes::BytesMut::with_capacity(32 * 1024);
-    match open.read_buf(&mut buffer).await {
-        Ok(n) if n > 0 => buffer.freeze(),
-        _ => {
-            *pipe = None;
-            Bytes::new()
-        }
-    }
-}
-
-#[async_trait]
-impl Running for LocalProcess {
-    async fn next(&mut self) -> Option<CommandEvent> {
-        while self.stdout.is_some() || self.stderr.is_some() {
-            let event = tokio::select! {
-                bytes = read(&mut self.stdout) => CommandEvent::Stdout(bytes),
-                bytes = read(&mut self.stderr) => CommandEvent::Stderr(bytes),
-            };
-            match &event {
-                CommandEvent::Stdout(b) | CommandEvent::Stderr(b) if b.is_empty() => {}
-                _ => return Some(event),
-            }
-        }
-        if std::mem::replace(&mut self.ended, true) {
-            return None;
-        }
-        let status = self.child.wait().await.ok()?;
-        #[cfg(unix)]
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|s| s.to_string());
-        #[cfg(not(unix))]
-        let signal = None;
-        Some(CommandEvent::Exited(ExitStatus { code: status.code(), signal, disconnected: false }))
-    }
-
-    async fn kill(&mut self) {
-        let _ = self.child.kill().await;
-    }
 }
 
 impl http::Host for State {
@@ -273,22 +166,5 @@ impl http::Host for State {
             Ok(()) => Ok(Ok(self.file_in(&folder, target)?)),
             Err(error) => Ok(Err(self.io_error(&to, &error))),
         }
-    }
-}
-
-impl host_exec::Host for State {
-    async fn run(
-        &mut self,
-        command: host_exec::HostCommand,
-        cwd: Resource<WorkspaceHandle>,
-    ) -> Answer<machine::ExitStatus> {
-        let folder = Arc::clone(&self.table.get(&cwd)?.folder);
-        let running = match self.local_command(&command, folder.work()) {
-            Ok(running) => running,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut job = self.job(Box::new(running), &command.output, false);
-        let stop = self.stop(false, command.timeout_ms.map(Duration::from_millis));
-        Ok(self.run_to_end(&mut job, &stop, false).await)
     }
 }

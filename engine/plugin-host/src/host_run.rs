@@ -32,7 +32,7 @@ impl run::Host for State {
                 simulated: false,
                 run_id: String::new(),
                 engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-                more: Vec::new(),
+                more: if self.phase == Phase::Describe { Vec::new() } else { facts() },
             });
         };
         Ok(run::BuildInfo {
@@ -52,7 +52,7 @@ impl run::Host for State {
             simulated: step.simulated,
             run_id: step.run_id.clone(),
             engine_version: step.engine_version.clone(),
-            more: Vec::new(),
+            more: facts(),
         })
     }
 
@@ -108,6 +108,23 @@ impl run::Host for State {
         Ok(self.stop(false, None).run("sleep", tokio::time::sleep(Duration::from_millis(milliseconds))).await)
     }
 
+    async fn pause(&mut self, message: String) -> Answer<()> {
+        let prompt = match self.only_while_working("run.pause") {
+            Ok(step) => std::sync::Arc::clone(&step.prompt),
+            Err(error) => return Ok(Err(error)),
+        };
+        let message = self.presentable(&message);
+        let answer = self.stop(false, None).run("the pause", prompt.choose(&message, &[])).await;
+        Ok(match answer {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                Err(self
+                    .error(ErrorCode::Unsupported, "there is no terminal at which anybody could be asked"))
+            }
+            Err(error) => Err(error),
+        })
+    }
+
     async fn now_ms(&mut self) -> wasmtime::Result<u64> {
         if self.phase == Phase::Describe {
             return Ok(0);
@@ -124,6 +141,15 @@ impl run::Host for State {
         }
         Ok(bytes)
     }
+}
+
+/// Facts about this host.
+fn facts() -> Vec<(String, String)> {
+    let os = match std::env::consts::OS {
+        "macos" => "darwin",
+        os => os,
+    };
+    vec![("host-os".to_owned(), os.to_owned())]
 }
 
 impl State {

@@ -17,12 +17,15 @@ mod engine;
 mod extension;
 mod glob;
 mod host;
+mod host_exec;
 mod host_files;
 mod host_machine;
 mod host_outside;
 mod host_run;
 mod host_ui;
 pub mod http;
+mod leftovers;
+mod local;
 mod locks;
 mod output;
 mod pack;
@@ -43,7 +46,7 @@ mod tests;
 mod workspace;
 
 pub use host::{HostConfig, Limits, LoadProblem, PluginHost};
-pub use policy::{Policy, PolicyError};
+pub use policy::{Effective, PluginId, Policy, PolicyError};
 
 /// Random bytes in lower-case hexadecimal.
 fn random_hex<const N: usize>() -> String {

@@ -61,6 +61,8 @@ pub struct Plugin {
     pub digest: String,
     /// `built-in NAME` or the path of the file.
     pub origin: String,
+    /// Whether its bytes are part of the binary.
+    pub built_in: bool,
     pub imports: Vec<String>,
     source: Mutex<Option<Arc<Source>>>,
     compiled: OnceCell<Compiled>,
@@ -75,12 +77,14 @@ impl Plugin {
     ) -> Result<(Arc<Self>, Descriptor), String> {
         check_header(source.bytes())?;
         let digest = digest(source.bytes());
+        let built_in = matches!(source, Source::BuiltIn(_));
         if let Some(descriptor) =
             host.cache.descriptor(&digest).and_then(|json| serde_json::from_str::<Descriptor>(&json).ok())
         {
             let plugin = Self {
                 digest,
                 origin,
+                built_in,
                 imports: descriptor.imports.clone(),
                 source: Mutex::new(Some(Arc::new(source))),
                 compiled: OnceCell::new(),
@@ -96,6 +100,7 @@ impl Plugin {
         let plugin = Self {
             digest,
             origin,
+            built_in,
             imports: descriptor.imports.clone(),
             source: Mutex::new(None),
             compiled: OnceCell::new_with(Some(compiled)),
@@ -115,11 +120,6 @@ impl Plugin {
                 Ok(compiled)
             })
             .await
-    }
-
-    /// Whether it is part of the binary.
-    pub fn is_builtin(&self) -> bool {
-        self.origin.starts_with("built-in ")
     }
 
     /// Whether the guest uses a file system API.

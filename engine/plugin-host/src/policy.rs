@@ -1,8 +1,10 @@
 //! What the operator grants. A right is in force for an extension when its descriptor asks for it and the operator
-//! granted it to the plugin, by name and, if wanted, by digest. Nothing is granted by default, and a denial outweighs
-//! every grant.
+//! granted it to the plugin, by name and, if wanted, by digest. Third parties get nothing by default; components that
+//! are part of the binary get what they ask for of the rights that users take for granted in them. A denial outweighs
+//! every grant, theirs included.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fornax_core::plugin::Capability;
 use serde::Deserialize;
@@ -14,6 +16,10 @@ pub enum PolicyError {
         "{flag:?} is no grant: {reason}; write NAME=network:HOST[,HOST], NAME=host-exec:PROGRAM, NAME=host-files-read:PATH, NAME=secrets-reveal or NAME=machine-raw-access (NAME@SHA256=… binds it to one binary)"
     )]
     Flag { flag: String, reason: String },
+    #[error(
+        "{flag:?} is no denial: {reason}; write network, host-exec, host-files-read, secrets-reveal, machine-raw-access or all, for one plugin NAME=network, for a part of it NAME=host-exec:PROGRAM"
+    )]
+    Denial { flag: String, reason: String },
     #[error("the grants in {path} can't be read: {reason}")]
     File { path: PathBuf, reason: String },
 }
@@ -25,11 +31,44 @@ struct Grant {
     capability: Capability,
 }
 
+impl Grant {
+    fn is_for(&self, plugin: &PluginId) -> bool {
+        (self.plugin == plugin.name || self.plugin == "*")
+            && self.digest.as_deref().is_none_or(|d| d.eq_ignore_ascii_case(plugin.digest))
+    }
+}
+
+/// A right that was taken away, and where.
+#[derive(Clone, Debug, PartialEq)]
+struct Denial {
+    what: Grant,
+    /// As the operator wrote it: `--deny host-exec`.
+    told: Arc<str>,
+}
+
+impl Denial {
+    /// A name without the part before the `/` is enough to take something away.
+    fn is_for(&self, plugin: &PluginId) -> bool {
+        let short = plugin.name.rsplit('/').next().unwrap_or_default();
+        self.what.is_for(plugin) || self.what.is_for(&PluginId { name: short, ..*plugin })
+    }
+}
+
+/// Which plugin asks.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginId<'a> {
+    pub name: &'a str,
+    /// SHA-256 of the component.
+    pub digest: &'a str,
+    /// It is part of the binary. Never decided by its name.
+    pub built_in: bool,
+}
+
 /// The operator's grants and denials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
     grants: Vec<Grant>,
-    denials: Vec<Grant>,
+    denials: Vec<Denial>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +78,9 @@ struct PolicyFile {
     grants: Vec<FileEntry>,
     #[serde(default)]
     denials: Vec<FileEntry>,
+    /// As `--deny` takes them.
+    #[serde(default)]
+    deny: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,21 +107,44 @@ impl Policy {
 
     /// Adds one `NAME=CAPABILITY[:VALUE,…]` of the command line.
     pub fn grant(&mut self, flag: &str) -> Result<(), PolicyError> {
-        self.grants.push(parse(flag)?);
+        let error = |reason: String| PolicyError::Flag { flag: flag.to_owned(), reason };
+        let (plugin, capability) = flag.split_once('=').ok_or_else(|| error("there is no `=`".to_owned()))?;
+        let (plugin, digest) = parse_plugin(plugin).map_err(error)?;
+        let (kind, values) = capability.split_once(':').unwrap_or((capability, ""));
+        let capability = parse_capability(kind, values).map_err(error)?;
+        self.grants.push(Grant { plugin, digest, capability });
         Ok(())
     }
 
-    /// Like [`Self::grant`], but takes the right away. Without a value all of the kind is denied.
+    /// Takes a right away: `CAPABILITY`, for one plugin `NAME=CAPABILITY`, for a part of it `…:VALUE,…`. Without a
+    /// value all of the kind is denied, and `all` stands for every kind.
     pub fn deny(&mut self, flag: &str) -> Result<(), PolicyError> {
-        let full = match flag.split_once('=') {
-            Some((_, "network" | "host-exec" | "host-files-read")) => format!("{flag}:*"),
-            _ => flag.to_owned(),
+        self.add_denial(flag, format!("--deny {flag}").into())
+    }
+
+    fn add_denial(&mut self, flag: &str, told: Arc<str>) -> Result<(), PolicyError> {
+        let error = |reason: String| PolicyError::Denial { flag: flag.to_owned(), reason };
+        let (plugin, capability) = flag.split_once('=').unwrap_or(("*", flag));
+        let (plugin, digest) = parse_plugin(plugin).map_err(error)?;
+        let (kind, values) = match capability.split_once(':') {
+            Some(parts) => parts,
+            None if KINDS_WITH_VALUES.contains(&capability) => (capability, "*"),
+            None => (capability, ""),
         };
-        self.denials.push(parse(&full)?);
+        let capabilities = match (kind, values) {
+            ("all", "") => all(),
+            ("all", _) => return Err(error("all takes no value".to_owned())),
+            _ => vec![parse_capability(kind, values).map_err(error)?],
+        };
+        self.denials.extend(capabilities.into_iter().map(|capability| Denial {
+            what: Grant { plugin: plugin.clone(), digest: digest.clone(), capability },
+            told: told.clone(),
+        }));
         Ok(())
     }
 
-    /// Adds the grants of a JSON file: `{"grants": [{"plugin": "acme/x", "digest": "…", "network": ["example.org"]}]}`.
+    /// Adds a JSON file: `{"grants": [{"plugin": "acme/x", "digest": "…", "network": ["example.org"]}], "deny":
+    /// ["host-exec"]}`. `denials` has the form of `grants`.
     pub fn add_file(&mut self, path: &Path) -> Result<(), PolicyError> {
         let error = |reason: String| PolicyError::File { path: path.to_owned(), reason };
         let text = std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
@@ -88,23 +153,66 @@ impl Policy {
             self.grants.extend(entry.into_grants());
         }
         for entry in file.denials {
-            self.denials.extend(entry.into_grants());
+            let told: Arc<str> = format!("the denial for {:?} in {}", entry.plugin, path.display()).into();
+            let denials = entry.into_grants().into_iter();
+            self.denials.extend(denials.map(|what| Denial { what, told: told.clone() }));
+        }
+        for flag in file.deny {
+            let told = format!("\"deny\": [{flag:?}] in {}", path.display());
+            self.add_denial(&flag, told.into()).map_err(|e| error(e.to_string()))?;
         }
         Ok(())
     }
 
     /// What of `requests` is in force for a plugin.
-    pub fn effective(&self, plugin: &str, digest: &str, requests: &[Capability]) -> Effective {
-        let applies = |g: &&Grant| {
-            (g.plugin == plugin || g.plugin == "*")
-                && g.digest.as_deref().is_none_or(|d| d.eq_ignore_ascii_case(digest))
-        };
+    pub fn effective(&self, plugin: PluginId, requests: &[Capability]) -> Effective {
+        let granted = self.grants.iter().filter(|g| g.is_for(&plugin)).map(|g| g.capability.clone());
+        let by_default = requests.iter().filter(|r| plugin.built_in && is_taken_for_granted(r)).cloned();
         Effective {
             requested: requests.to_vec(),
-            granted: self.grants.iter().filter(applies).map(|g| g.capability.clone()).collect(),
-            denied: self.denials.iter().filter(applies).map(|g| g.capability.clone()).collect(),
+            granted: granted.chain(by_default).collect(),
+            denied: self
+                .denials
+                .iter()
+                .filter(|d| d.is_for(&plugin))
+                .map(|d| (d.what.capability.clone(), d.told.clone()))
+                .collect(),
         }
     }
+
+    /// The names in denials that none of these plugins has.
+    pub fn denied_strangers(&self, plugins: &[&str]) -> Vec<String> {
+        let known = |denial: &Denial| {
+            let anybody = PluginId {
+                name: "",
+                digest: denial.what.digest.as_deref().unwrap_or_default(),
+                built_in: false,
+            };
+            plugins.iter().any(|name| denial.is_for(&PluginId { name, ..anybody }))
+        };
+        let mut names: Vec<String> =
+            self.denials.iter().filter(|d| !known(d)).map(|d| d.what.plugin.clone()).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// What users expect of a built-in component without having granted it. Nobody expects to see secrets in the clear.
+fn is_taken_for_granted(capability: &Capability) -> bool {
+    matches!(capability, Capability::Network(_) | Capability::HostExec(_) | Capability::HostFilesRead(_))
+}
+
+const KINDS_WITH_VALUES: [&str; 3] = ["network", "host-exec", "host-files-read"];
+
+fn all() -> Vec<Capability> {
+    let any = || vec!["*".to_owned()];
+    vec![
+        Capability::Network(any()),
+        Capability::HostExec(any()),
+        Capability::HostFilesRead(any()),
+        Capability::SecretsReveal,
+        Capability::MachineRawAccess,
+    ]
 }
 
 impl FileEntry {
@@ -124,37 +232,37 @@ impl FileEntry {
     }
 }
 
-fn parse(flag: &str) -> Result<Grant, PolicyError> {
-    let error = |reason: &str| PolicyError::Flag { flag: flag.to_owned(), reason: reason.to_owned() };
-    let (plugin, capability) = flag.split_once('=').ok_or_else(|| error("there is no `=`"))?;
-    let (plugin, digest) = match plugin.split_once('@') {
+/// `NAME` or `NAME@DIGEST`. The error is a part of a sentence.
+fn parse_plugin(text: &str) -> Result<(String, Option<String>), String> {
+    let (plugin, digest) = match text.split_once('@') {
         Some((plugin, digest)) => (plugin, Some(digest.trim_start_matches("sha256:").to_owned())),
-        None => (plugin, None),
+        None => (text, None),
     };
     if plugin.is_empty() {
-        return Err(error("the plugin has no name"));
+        return Err("the plugin has no name".to_owned());
     }
     if digest.as_ref().is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
-        return Err(error("a digest has 64 hexadecimal digits"));
+        return Err("a digest has 64 hexadecimal digits".to_owned());
     }
-    let (kind, values) = capability.split_once(':').unwrap_or((capability, ""));
+    Ok((plugin.to_owned(), digest))
+}
+
+/// A kind and its values, separated by commas. The error is a part of a sentence.
+fn parse_capability(kind: &str, values: &str) -> Result<Capability, String> {
     let list: Vec<String> =
         values.split(',').map(str::trim).filter(|v| !v.is_empty()).map(String::from).collect();
-    let capability = match (kind, list.is_empty()) {
-        ("network", false) => Capability::Network(list),
-        ("host-exec", false) => Capability::HostExec(list),
-        ("host-files-read", false) => Capability::HostFilesRead(list),
+    match (kind, list.is_empty()) {
+        ("network", false) => Ok(Capability::Network(list)),
+        ("host-exec", false) => Ok(Capability::HostExec(list)),
+        ("host-files-read", false) => Ok(Capability::HostFilesRead(list)),
         ("network" | "host-exec" | "host-files-read", true) => {
-            return Err(error(&format!("{kind} needs at least one value after `:`")));
+            Err(format!("{kind} needs at least one value after `:`"))
         }
-        ("secrets-reveal", true) => Capability::SecretsReveal,
-        ("machine-raw-access", true) => Capability::MachineRawAccess,
-        ("secrets-reveal" | "machine-raw-access", false) => {
-            return Err(error(&format!("{kind} takes no value")));
-        }
-        _ => return Err(error(&format!("there is no capability {kind:?}"))),
-    };
-    Ok(Grant { plugin: plugin.to_owned(), digest, capability })
+        ("secrets-reveal", true) => Ok(Capability::SecretsReveal),
+        ("machine-raw-access", true) => Ok(Capability::MachineRawAccess),
+        ("secrets-reveal" | "machine-raw-access", false) => Err(format!("{kind} takes no value")),
+        _ => Err(format!("there is no capability {kind:?}")),
+    }
 }
 
 /// The rights of one extension: asked for, granted, not denied.
@@ -162,14 +270,15 @@ fn parse(flag: &str) -> Result<Grant, PolicyError> {
 pub struct Effective {
     requested: Vec<Capability>,
     granted: Vec<Capability>,
-    denied: Vec<Capability>,
+    /// With the words in which they were denied.
+    denied: Vec<(Capability, Arc<str>)>,
 }
 
 impl Effective {
     fn each(&self, mut test: impl FnMut(&Capability) -> bool) -> bool {
         self.requested.iter().any(&mut test)
             && self.granted.iter().any(&mut test)
-            && !self.denied.iter().any(&mut test)
+            && !self.denied.iter().any(|(denied, _)| test(denied))
     }
 
     /// Whether a connection to the host and port may be opened.
@@ -180,7 +289,14 @@ impl Effective {
     pub fn allows_program(&self, program: &str) -> bool {
         self.each(
             |c| matches!(c, Capability::HostExec(names) if names.iter().any(|n| n == "*" || n == program)),
-        )
+        ) && !self.denied.iter().any(|(denied, _)| {
+            matches!(denied, Capability::HostExec(names) if names.iter().any(|n| may_be(n, program)))
+        })
+    }
+
+    /// Whether any program may be run.
+    pub fn allows_programs(&self) -> bool {
+        self.requested.iter().any(|c| matches!(c, Capability::HostExec(_)) && self.covers_a_part(c))
     }
 
     /// Whether a canonical path may be read; relative grants start at `working_dir`.
@@ -196,33 +312,59 @@ impl Effective {
         self.each(|c| *c == Capability::SecretsReveal)
     }
 
-    /// Whether the whole of a request is in force.
+    /// Whether the whole of a request is in force. A request for anything is, if a part of it was denied.
     pub fn covers(&self, request: &Capability) -> bool {
-        let covered = |granted: &[Capability], wildcard: bool| {
-            let listed = |item: &String,
-                          pick: fn(&Capability) -> Option<&Vec<String>>,
-                          cover: fn(&str, &str) -> bool| {
-                granted.iter().filter_map(pick).flatten().any(|g| (wildcard && g == "*") || cover(g, item))
-            };
-            match request {
-                Capability::Network(items) => items.iter().all(|i| {
-                    listed(i, |c| if let Capability::Network(l) = c { Some(l) } else { None }, host_covers)
-                }),
-                Capability::HostExec(items) => items.iter().all(|i| {
-                    listed(i, |c| if let Capability::HostExec(l) = c { Some(l) } else { None }, |g, i| g == i)
-                }),
-                Capability::HostFilesRead(items) => items.iter().all(|i| {
-                    listed(
-                        i,
-                        |c| if let Capability::HostFilesRead(l) = c { Some(l) } else { None },
-                        |g, i| Path::new(i).starts_with(g),
-                    )
-                }),
-                simple => granted.contains(simple),
-            }
-        };
-        covered(&self.granted, true) && (self.denied.is_empty() || !covered(&self.denied, true))
+        parts(request)
+            .iter()
+            .all(|part| self.granted.iter().any(|g| covers(g, part)) && self.denial(part).is_none())
     }
+
+    fn covers_a_part(&self, request: &Capability) -> bool {
+        parts(request).iter().any(|part| {
+            self.granted.iter().any(|g| covers(g, part) || covers(part, g)) && self.denial(part).is_none()
+        })
+    }
+
+    /// In which words the operator denied a request or a part of it.
+    pub fn denial(&self, request: &Capability) -> Option<&str> {
+        parts(request).iter().find_map(|part| {
+            self.denied.iter().find(|(denied, _)| covers(denied, part)).map(|(_, told)| told.as_ref())
+        })
+    }
+}
+
+/// A request for each of its values.
+fn parts(request: &Capability) -> Vec<Capability> {
+    fn each(list: &[String], make: fn(Vec<String>) -> Capability) -> Vec<Capability> {
+        list.iter().map(|item| make(vec![item.clone()])).collect()
+    }
+    match request {
+        Capability::Network(list) => each(list, Capability::Network),
+        Capability::HostExec(list) => each(list, Capability::HostExec),
+        Capability::HostFilesRead(list) => each(list, Capability::HostFilesRead),
+        simple => vec![simple.clone()],
+    }
+}
+
+/// Whether what was granted or denied includes a request for one value.
+fn covers(given: &Capability, part: &Capability) -> bool {
+    let any = |list: &[String], wanted: &[String], test: fn(&str, &str) -> bool| {
+        wanted.iter().all(|w| list.iter().any(|g| g == "*" || test(g, w)))
+    };
+    match (given, part) {
+        (Capability::Network(list), Capability::Network(wanted)) => any(list, wanted, host_covers),
+        (Capability::HostExec(list), Capability::HostExec(wanted)) => any(list, wanted, |g, w| g == w),
+        (Capability::HostFilesRead(list), Capability::HostFilesRead(wanted)) => {
+            any(list, wanted, |g, w| Path::new(w).starts_with(g))
+        }
+        (given, part) => given == part,
+    }
+}
+
+/// Whether a program that was denied could be the one that is to be started: `sh` and `/bin/sh` may be the same.
+fn may_be(denied: &str, program: &str) -> bool {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    denied == program || ((!denied.contains('/') || !program.contains('/')) && name(denied) == name(program))
 }
 
 fn host_matches(pattern: &str, host: &str, port: u16) -> bool {
@@ -286,6 +428,18 @@ pub fn flag_for(plugin: &str, capability: &Capability) -> String {
 mod tests {
     use super::*;
 
+    fn id<'a>(name: &'a str, digest: &'a str) -> PluginId<'a> {
+        PluginId { name, digest, built_in: false }
+    }
+
+    fn built_in(name: &str) -> PluginId<'_> {
+        PluginId { name, digest: "", built_in: true }
+    }
+
+    fn any_program() -> Capability {
+        Capability::HostExec(vec!["*".into()])
+    }
+
     #[test]
     fn requested_and_granted() {
         let mut policy = Policy::new();
@@ -296,7 +450,7 @@ mod tests {
             Capability::HostExec(vec!["*".into()]),
             Capability::SecretsReveal,
         ];
-        let rights = policy.effective("acme/x", "00", &requests);
+        let rights = policy.effective(id("acme/x", "00"), &requests);
         assert!(rights.allows_host("api.example.org", 443));
         assert!(!rights.allows_host("www.example.org", 443), "granted but not requested");
         assert!(!rights.allows_host("other.org", 443));
@@ -305,9 +459,9 @@ mod tests {
         assert!(!rights.allows_reveal());
         assert!(rights.covers(&Capability::Network(vec!["api.example.org".into()])));
         assert!(!rights.covers(&requests[1]));
-        assert!(!policy.effective("acme/y", "00", &requests).allows_program("git"));
+        assert!(!policy.effective(id("acme/y", "00"), &requests).allows_program("git"));
         policy.deny("acme/x=host-exec").expect("valid");
-        assert!(!policy.effective("acme/x", "00", &requests).allows_program("git"));
+        assert!(!policy.effective(id("acme/x", "00"), &requests).allows_program("git"));
     }
 
     #[test]
@@ -315,8 +469,8 @@ mod tests {
         let digest = "ab".repeat(32);
         let mut policy = Policy::new();
         policy.grant(&format!("x@sha256:{digest}=secrets-reveal")).expect("valid");
-        assert!(policy.effective("x", &digest, &[Capability::SecretsReveal]).allows_reveal());
-        assert!(!policy.effective("x", &"00".repeat(32), &[Capability::SecretsReveal]).allows_reveal());
+        assert!(policy.effective(id("x", &digest), &[Capability::SecretsReveal]).allows_reveal());
+        assert!(!policy.effective(id("x", &"00".repeat(32)), &[Capability::SecretsReveal]).allows_reveal());
     }
 
     #[test]
@@ -342,7 +496,9 @@ mod tests {
         let mut policy = Policy::new();
         policy.grant(flag.trim_start_matches("--grant ")).expect("valid");
         assert!(
-            policy.effective("acme/x", "", &[Capability::Network(vec!["*".into()])]).allows_host("b.org", 80)
+            policy
+                .effective(id("acme/x", ""), &[Capability::Network(vec!["*".into()])])
+                .allows_host("b.org", 80)
         );
     }
 
@@ -357,9 +513,114 @@ mod tests {
         .expect("written");
         let mut policy = Policy::new();
         policy.add_file(&path).expect("valid");
-        assert!(policy.effective("x", "", &[Capability::SecretsReveal]).allows_reveal());
+        assert!(policy.effective(id("x", ""), &[Capability::SecretsReveal]).allows_reveal());
         std::fs::write(&path, r#"{"grants": [{"plugin": "x", "hostexec": ["git"]}]}"#).expect("written");
         let message = policy.add_file(&path).expect_err("misspelt").to_string();
         assert!(message.contains("hostexec") && message.contains("grants.json"), "{message}");
+    }
+
+    #[test]
+    fn built_in_components_get_what_users_take_for_granted() {
+        let requests = [any_program(), Capability::Network(vec!["*".into()]), Capability::SecretsReveal];
+        let rights = Policy::new().effective(built_in("fornax/shell-local"), &requests);
+        assert!(rights.allows_program("/bin/sh") && rights.allows_host("example.org", 443));
+        assert!(rights.covers(&requests[0]) && rights.covers(&requests[1]));
+        assert!(!rights.allows_reveal() && !rights.covers(&requests[2]));
+        // What was not asked for is not there either.
+        assert!(!Policy::new().effective(built_in("fornax/x"), &[]).allows_program("/bin/sh"));
+        // The name alone is worth nothing.
+        let stranger = Policy::new().effective(id("fornax/shell-local", ""), &requests);
+        assert!(!stranger.allows_program("/bin/sh") && !stranger.allows_programs());
+        assert!(!stranger.covers(&requests[0]) && stranger.denial(&requests[0]).is_none());
+    }
+
+    #[test]
+    fn the_operator_takes_rights_away() {
+        let network = Capability::Network(vec!["*".into()]);
+        for (flag, programs, hosts) in [
+            ("host-exec", false, true),
+            ("network", true, false),
+            ("all", false, false),
+            ("shell-local=host-exec", false, true),
+            ("fornax/shell-local=host-exec", false, true),
+            ("fornax/shell-local=all", false, false),
+            ("*=host-exec:*", false, true),
+            ("other=host-exec", true, true),
+            ("local=host-exec", true, true),
+            ("secrets-reveal", true, true),
+        ] {
+            let mut policy = Policy::new();
+            policy.deny(flag).expect(flag);
+            policy.grant("*=host-exec:*").expect("a denial outweighs it");
+            let rights = policy.effective(built_in("fornax/shell-local"), &[any_program(), network.clone()]);
+            assert_eq!(rights.allows_program("/bin/sh"), programs, "{flag}");
+            assert_eq!(rights.allows_programs(), programs, "{flag}");
+            assert_eq!(rights.covers(&any_program()), programs, "{flag}");
+            assert_eq!(rights.allows_host("example.org", 443), hosts, "{flag}");
+            let told = rights.denial(&any_program());
+            assert_eq!(told.map(str::to_owned), (!programs).then(|| format!("--deny {flag}")), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_taken_away() {
+        let mut policy = Policy::new();
+        policy.deny("shell-local=host-exec:git,/bin/dash").expect("valid");
+        let rights = policy.effective(built_in("fornax/shell-local"), &[any_program()]);
+        assert!(rights.covers(&any_program()));
+        for (program, allowed) in [
+            ("git", false),
+            ("/usr/bin/git", false),
+            ("/bin/dash", false),
+            ("dash", false),
+            ("/opt/dash", true),
+            ("/bin/sh", true),
+        ] {
+            assert_eq!(rights.allows_program(program), allowed, "{program}");
+        }
+        let named = Capability::HostExec(vec!["git".into(), "make".into()]);
+        assert!(!policy.effective(built_in("fornax/shell-local"), &[named.clone()]).covers(&named));
+    }
+
+    #[test]
+    fn wrong_denials_say_what_is_right() {
+        for flag in ["", "host-exec:", "fly", "x=fly", "=host-exec", "all:x", "x@12=all", "secrets-reveal:y"]
+        {
+            let message = Policy::new().deny(flag).expect_err(flag).to_string();
+            assert!(message.contains("NAME=host-exec:PROGRAM"), "{message}");
+        }
+    }
+
+    #[test]
+    fn misspelt_names_are_found() {
+        let mut policy = Policy::new();
+        for flag in ["shel-local=host-exec", "shell-local=all", "acme/x=network", "host-exec"] {
+            policy.deny(flag).expect(flag);
+        }
+        assert_eq!(policy.denied_strangers(&["fornax/shell-local", "acme/x"]), ["shel-local"]);
+    }
+
+    #[test]
+    fn a_file_takes_away() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("policy.json");
+        let rights = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            let mut policy = Policy::new();
+            policy.add_file(&path)?;
+            Ok::<_, PolicyError>(policy.effective(built_in("fornax/shell-local"), &[any_program()]))
+        };
+        for text in [
+            r#"{"deny": ["network", "host-exec"]}"#,
+            r#"{"deny": ["all"]}"#,
+            r#"{"denials": [{"plugin": "shell-local", "host-exec": ["*"]}]}"#,
+        ] {
+            let rights = rights(text).expect(text);
+            assert!(!rights.allows_program("/bin/sh"), "{text}");
+            assert!(rights.denial(&any_program()).is_some_and(|told| told.contains("policy.json")), "{text}");
+        }
+        assert!(rights(r#"{"deny": ["network"]}"#).expect("valid").allows_program("/bin/sh"));
+        let message = rights(r#"{"deny": ["fly"]}"#).expect_err("unknown").to_string();
+        assert!(message.contains("policy.json") && message.contains("fly"), "{message}");
     }
 }

@@ -60,3 +60,10 @@ pub struct Target;
 
 /// `artifacts.artifact`
 pub struct ArtifactHandle;
+
+/// `host-exec.host-script`
+pub struct HostScript {
+    /// Removed with the handle.
+    pub path: tempfile::TempPath,
+    pub _folder: Arc<StepDir>,
+}

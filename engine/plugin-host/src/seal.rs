@@ -5,10 +5,23 @@ use fornax_core::secret::MASK;
 use fornax_core::value::{Part, Text};
 use fornax_core::{Redactor, Secret};
 
-use crate::shell::{self, Found, Refused};
+use crate::shell::{self, Found, Refused, cmd, powershell};
 
 const PREFIX: &str = "sealed_";
 const LENGTH: usize = PREFIX.len() + 32;
+
+/// What reads a text in which placeholders stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    Posix,
+    /// A command line for `cmd.exe`.
+    Cmd,
+    /// A batch file.
+    Batch,
+    PowerShell,
+    /// Nobody knows: only values of letters, digits and a few marks are put in.
+    Unknown,
+}
 
 /// Where a secret came to the instance from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,22 +113,49 @@ impl Sealer {
         Secret::new(self.text(text).expose())
     }
 
-    /// A raw command line for a POSIX shell.
-    pub fn unseal_line(&self, line: &str) -> Result<Secret, Refused> {
-        if !line.contains(PREFIX) {
-            return Ok(Secret::new(line));
+    /// A text that is read in this language, each value quoted for where it stands.
+    pub fn unseal_text(&self, text: &str, language: Language) -> Result<Secret, Refused> {
+        if !text.contains(PREFIX) {
+            return Ok(Secret::new(text));
         }
         let find = |rest: &str| {
             self.at_start(rest).map(|sealed| Found { length: LENGTH, value: sealed.secret.expose() })
         };
-        shell::fill(line, &find).map(Secret::new)
+        match language {
+            Language::Posix => shell::fill(text, &find),
+            Language::Cmd => cmd::fill(text, cmd::Kind::Line, &find),
+            Language::Batch => cmd::fill(text, cmd::Kind::Batch, &find),
+            Language::PowerShell => powershell::fill(text, &find),
+            Language::Unknown => {
+                let mut refused = false;
+                let safe = |value: &str| shell::is_safe(value) && cmd::is_safe(value);
+                self.walk(text, |_, sealed| refused |= sealed.is_some_and(|s| !safe(s.secret.expose())));
+                if refused {
+                    return Err(Refused("in a command line for this shell"));
+                }
+                return Ok(self.unseal_raw(text));
+            }
+        }
+        .map(Secret::new)
     }
 
-    /// A raw command line for a shell whose quoting is not known here.
-    pub fn unseal_line_of_unknown_shell(&self, line: &str) -> Result<Secret, Refused> {
+    /// A raw command line for a POSIX shell.
+    pub fn unseal_line(&self, line: &str) -> Result<Secret, Refused> {
+        self.unseal_text(line, Language::Posix)
+    }
+
+    /// A raw command line for any shell. On its way to PowerShell a line is taken apart once more, as the arguments of a program.
+    pub fn unseal_line_for(&self, line: &str, language: Language) -> Result<Secret, Refused> {
+        if language == Language::Posix {
+            return self.unseal_line(line);
+        }
         let mut refused = false;
-        self.walk(line, |_, sealed| refused |= sealed.is_some_and(|s| !shell::is_safe(s.secret.expose())));
-        if refused { Err(Refused("in a command line for this shell")) } else { Ok(self.unseal_raw(line)) }
+        if language == Language::PowerShell {
+            self.walk(line, |_, sealed| {
+                refused |= sealed.is_some_and(|s| powershell::argument(s.secret.expose()).is_err());
+            });
+        }
+        if refused { Err(Refused(powershell::ARGUMENT)) } else { self.unseal_text(line, language) }
     }
 
     /// What a guest returned, for people: placeholders and known values are masked.

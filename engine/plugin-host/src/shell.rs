@@ -4,6 +4,8 @@
 //! command text of another shell) only values of safe characters are put in, everything else is refused. When the
 //! reading becomes uncertain, the whole rest of the line counts as such a place.
 
+pub mod cmd;
+pub mod powershell;
 mod words;
 
 use words::{Command, Word};

@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::host_outside::LocalProcess;
+use crate::local::LocalProcess;
 
 mod guest;
 
@@ -46,6 +46,16 @@ impl Sink {
             .filter_map(|e| if let Event::Output { lines, .. } = e { Some(lines.clone()) } else { None })
             .flatten()
             .collect()
+    }
+}
+
+/// A terminal at which nobody sits.
+pub struct Nobody;
+
+#[async_trait]
+impl fornax_core::builder::Prompt for Nobody {
+    async fn choose(&self, _: &str, _: &[char]) -> Option<char> {
+        None
     }
 }
 
@@ -85,18 +95,13 @@ pub struct LocalMachine {
 impl LocalMachine {
     async fn spawn(&self, line: &Secret, stdin: bytes::Bytes) -> Result<Box<dyn Running>, CommunicatorError> {
         self.lines.lock().expect("no panic").push(line.expose().to_owned());
-        let mut child = tokio::process::Command::new("/bin/sh")
-            .arg("-c")
-            .arg(line.expose())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| CommunicatorError::Other(e.to_string()))?;
-        let mut pipe = child.stdin.take().expect("piped");
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.arg("-c").arg(line.expose()).stdin(Stdio::piped());
+        let (process, pipe) =
+            LocalProcess::start(shell).map_err(|e| CommunicatorError::Other(e.to_string()))?;
+        let mut pipe = pipe.expect("piped");
         tokio::spawn(async move { pipe.write_all(&stdin).await });
-        Ok(Box::new(LocalProcess::new(child)))
+        Ok(Box::new(process))
     }
 }
 
@@ -233,6 +238,7 @@ pub fn step(sink: &Arc<Sink>, working_dir: &Path, variables: Vec<(String, Text)>
         events: BuildEvents::new(sink.clone(), "b"),
         redactor,
         renderer: Arc::new(Dots),
+        prompt: Arc::new(Nobody),
         cancel: CancellationToken::new(),
         timeout: None,
         working_dir: working_dir.to_owned(),

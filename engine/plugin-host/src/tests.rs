@@ -11,9 +11,11 @@ use crate::{HostConfig, Limits, LoadProblem, PluginHost, Policy};
 
 mod artifacts;
 mod builtin;
+mod host_exec;
 mod http;
 mod load;
 mod machine;
+mod windows;
 
 fn host(cache: &Path, change: impl FnOnce(&mut HostConfig)) -> PluginHost {
     let mut config = HostConfig {
@@ -24,6 +26,11 @@ fn host(cache: &Path, change: impl FnOnce(&mut HostConfig)) -> PluginHost {
     };
     change(&mut config);
     PluginHost::new(config)
+}
+
+/// The plugin for which tests call the host without any guest.
+fn id() -> crate::policy::PluginId<'static> {
+    crate::policy::PluginId { name: "test/guest", digest: "", built_in: false }
 }
 
 fn folder(guests: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
@@ -161,7 +168,7 @@ async fn describe_has_a_budget() {
 async fn a_required_right_must_be_granted() {
     let guest = Guest {
         requires: Some("git"),
-        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32)))"#,
+        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32)))"#,
         world: "import host-exec;",
         ..Guest::default()
     };
@@ -186,7 +193,7 @@ async fn a_required_right_must_be_granted() {
 #[tokio::test]
 async fn what_is_imported_must_be_asked_for() {
     let guest = Guest {
-        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32)))"#,
+        imports: r#"(import "fornax:plugin/host-exec@0.1.0" "run" (func $run (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32)))"#,
         world: "import host-exec;",
         ..Guest::default()
     };

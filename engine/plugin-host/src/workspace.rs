@@ -17,21 +17,31 @@ pub enum PathError {
     Io(String, io::Error),
 }
 
-/// A folder that is readable by its owner only and removed when it is dropped.
+/// A folder that is readable by its owner only and removed when it is dropped. Where the process dies before, the next
+/// one that makes such a folder removes it.
 pub struct StepDir {
     _dir: TempDir,
+    /// Held as long as the folder is in use.
+    _lock: std::fs::File,
     work: PathBuf,
     parts: PathBuf,
 }
 
 impl StepDir {
     pub fn new() -> io::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("fornax-step-").tempdir()?;
+        static SWEPT: std::sync::Once = std::sync::Once::new();
+        SWEPT.call_once(|| crate::leftovers::sweep(&std::env::temp_dir()));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(crate::leftovers::PREFIX);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let dir = builder.tempdir()?;
+        let lock = crate::leftovers::mark(dir.path())?;
         let root = dir.path().canonicalize()?;
         let (work, parts) = (root.join("work"), root.join("parts"));
         std::fs::create_dir(&work)?;
         std::fs::create_dir(&parts)?;
-        Ok(Self { _dir: dir, work, parts })
+        Ok(Self { _dir: dir, _lock: lock, work, parts })
     }
 
     /// The visible part.
@@ -166,6 +176,11 @@ mod tests {
     #[test]
     fn goes_when_dropped() {
         let dir = StepDir::new().expect("made");
+        #[cfg(unix)]
+        {
+            let meta = dir._dir.path().metadata().expect("exists");
+            assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o700);
+        }
         let work = dir.work().to_owned();
         drop(dir);
         assert!(!work.exists());

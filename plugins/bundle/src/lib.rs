@@ -4,7 +4,7 @@
 /// A built-in plugin.
 #[derive(Clone, Copy, Debug)]
 pub struct Component {
-    /// Its only extension, as templates name it.
+    /// Its extensions, of which there is one of a kind, as templates name them.
     pub name: &'static str,
     /// The component, as a file `plugin.wasm` would hold it.
     pub bytes: &'static [u8],
@@ -16,12 +16,15 @@ pub fn components() -> &'static [Component] {
         Component { name: "shell", bytes: include_bytes!(env!("FORNAX_PLUGIN_SHELL")) },
         Component { name: "file", bytes: include_bytes!(env!("FORNAX_PLUGIN_FILE")) },
         Component { name: "manifest", bytes: include_bytes!(env!("FORNAX_PLUGIN_MANIFEST")) },
-        Component { name: "powershell", bytes: include_bytes!(env!("FORNAX_PLUGIN_POWERSHELL")) },
-        Component { name: "windows-shell", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_SHELL")) },
-        Component { name: "windows-restart", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_RESTART")) },
+        Component { name: "shell-local", bytes: include_bytes!(env!("FORNAX_PLUGIN_SHELL_LOCAL")) },
+        Component { name: "breakpoint", bytes: include_bytes!(env!("FORNAX_PLUGIN_BREAKPOINT")) },
+        Component { name: "sleep", bytes: include_bytes!(env!("FORNAX_PLUGIN_SLEEP")) },
         Component { name: "checksum", bytes: include_bytes!(env!("FORNAX_PLUGIN_CHECKSUM")) },
         Component { name: "compress", bytes: include_bytes!(env!("FORNAX_PLUGIN_COMPRESS")) },
         Component { name: "artifice", bytes: include_bytes!(env!("FORNAX_PLUGIN_ARTIFICE")) },
+        Component { name: "powershell", bytes: include_bytes!(env!("FORNAX_PLUGIN_POWERSHELL")) },
+        Component { name: "windows-shell", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_SHELL")) },
+        Component { name: "windows-restart", bytes: include_bytes!(env!("FORNAX_PLUGIN_WINDOWS_RESTART")) },
     ]
 }
 

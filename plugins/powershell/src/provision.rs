@@ -167,8 +167,7 @@ impl<'a> Step<'a> {
             }
             // Only the text of a script is quoted by the host, so this is one, whose command does nothing.
             Content::Text(_) => {
-                let options = ExecOptions { output: OutputMode::Discard, ..ExecOptions::default() };
-                let status = self.run(piece, "exit 0", true, options)?;
+                let status = self.run(piece, "exit 0", true, ExecOptions::default())?;
                 if status.success() {
                     Ok(())
                 } else {

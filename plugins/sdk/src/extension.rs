@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::bindings::exports::fornax::plugin::plugin::{CapabilityRequest, Extension, ExtensionKind};
-use crate::{Capability, Check, Machine, Outcome, Processed, Result, artifacts::Artifact};
+use crate::{Capability, Check, Error, ErrorCode, Machine, Outcome, Processed, Result, artifacts::Artifact};
 
 /// A provisioner: changes the machine that is being built.
 pub trait Provisioner {
@@ -22,8 +22,17 @@ pub trait Provisioner {
         Ok(())
     }
 
-    /// Does the work.
-    fn provision(config: Self::Config, machine: Machine) -> Result<Outcome>;
+    /// Does the work on the machine. Not called where [`Self::step`] is implemented.
+    fn provision(config: Self::Config, machine: Machine) -> Result<Outcome> {
+        let _ = (config, machine);
+        Err(Error::new(ErrorCode::Unsupported, format!("{} has no work for a machine", Self::NAME)))
+    }
+
+    /// The whole step. A provisioner that needs no machine implements this instead of [`Self::provision`]: it works in
+    /// builds without one, too.
+    fn step(config: Self::Config) -> Result<Outcome> {
+        Self::provision(config, Machine::current()?)
+    }
 }
 
 /// A post-processor: turns an artifact into the next one.

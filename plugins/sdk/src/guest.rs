@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::bindings::exports::fornax::plugin::plugin::{Descriptor, Extension, ExtensionKind};
 use crate::types::{Prepared, ValidateContext};
-use crate::{Check, Error, Machine, Outcome, PostProcessor, Processed, Provisioner, Result, artifacts, ui};
+use crate::{Check, Error, Outcome, PostProcessor, Processed, Provisioner, Result, artifacts, ui};
 
 /// Makes the descriptor of the crate that exports.
 pub fn descriptor(name: &str, package: [&str; 4], extensions: Vec<Extension>) -> Descriptor {
@@ -59,7 +59,7 @@ fn prepare<C: DeserializeOwned>(
 /// Runs a provisioner.
 pub fn provision<P: Provisioner>(config: &str) -> Result<Outcome> {
     install_panic_hook();
-    P::provision(read_config(config)?, Machine::current()?)
+    P::step(read_config(config)?)
 }
 
 /// Runs a post-processor.

@@ -62,6 +62,12 @@ pub fn sleep(time: std::time::Duration) -> Result<()> {
     run::sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Shows the message and waits until the person who watches the build presses enter; the code is `unsupported` where
+/// nobody can be asked.
+pub fn pause(message: impl AsRef<str>) -> Result<()> {
+    run::pause(message.as_ref())
+}
+
 /// The guide for authors: its code is compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../PLUGINS.md")]

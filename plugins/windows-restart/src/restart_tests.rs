@@ -87,9 +87,12 @@ fn registry() -> Config {
     Config { check_registry: Some(true), registry_keys, ..Config::default() }
 }
 
+/// A name, the answers, the reconnects (whether a disconnect was expected), the seconds of waits.
+type Case = (&'static str, Vec<(&'static str, Answer)>, &'static [bool], u64);
+
 #[test]
 fn ways_of_a_restart() {
-    let cases: Vec<(&str, Vec<(&str, Answer)>, &[bool], u64)> = vec![
+    let cases: Vec<Case> = vec![
         ("the command takes the connection", vec![(RESTART, Disconnected), (CHECKS, Code(0))], &[false], 0),
         (
             "the trial takes it",

@@ -6,7 +6,7 @@ use super::checks::{conflict, missing, one_of};
 use super::reader::Reader;
 use super::{Network, Place, naming};
 use crate::client::{Plan, Tags};
-use crate::lro::BUILD_TAG;
+use crate::lro::{BUILD_TAG, PROCESS_TAG};
 
 /// Azure takes so many tags on a resource.
 const MAX_TAGS: usize = 50;
@@ -118,8 +118,9 @@ pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
     }
     for (name, value, span) in pairs {
         let length = name.chars().count();
-        let problem = if name.eq_ignore_ascii_case(BUILD_TAG) {
-            Some(format!("the tag \"{BUILD_TAG}\" is the engine's own"))
+        let own = [BUILD_TAG, PROCESS_TAG].into_iter().find(|tag| name.eq_ignore_ascii_case(tag));
+        let problem = if let Some(tag) = own {
+            Some(format!("the tag \"{tag}\" is the engine's own"))
         } else if length > 512 {
             Some(format!("the name of a tag has {length} characters; at most 512 are allowed"))
         } else if name.is_empty() {
@@ -139,7 +140,7 @@ pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
             }
         }
     }
-    let own = 1 + if plan.is_some() { 4 } else { 0 };
+    let own = 2 + if plan.is_some() { 4 } else { 0 };
     if tags.len() + own > MAX_TAGS {
         let summary = format!(
             "{} tags are too many: Azure takes {MAX_TAGS}, of which the engine needs {own}",

@@ -212,6 +212,8 @@ impl State {
             ),
             "GET" if list("/resourcegroups") || list("/sub/resources") || list("/virtualnetworks") => {
                 let tagged = query.contains("%24filter");
+                // As Resource Manager does: a list by name and value of a tag does not show tags.
+                let hides_tags = query.contains("tagValue") && list("/sub/resources");
                 let of_kind = |k: &str| match () {
                     () if list("/resourcegroups") => kind(k) == "resourcegroups",
                     () if list("/virtualnetworks") => kind(k) == "virtualnetworks",
@@ -222,6 +224,9 @@ impl State {
                     let segments: Vec<&str> = k.split('/').collect();
                     if segments.len() > 7 {
                         body["type"] = format!("{}/{}", segments[6], segments[7]).into();
+                    }
+                    if hides_tags {
+                        body["tags"] = Value::Null;
                     }
                     body
                 };

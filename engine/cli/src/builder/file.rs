@@ -1,6 +1,7 @@
 //! `file`: writes a file with given content or copies one. For trying out post-processors without a machine.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -59,7 +60,22 @@ impl BuilderFactory for FileFactory {
                 None
             }
             (Some(content), None) => Some(Origin::Content(content)),
-            (None, Some(source)) => Some(Origin::Copy(context.working_dir.join(source.expose()))),
+            (None, Some(source)) => {
+                let source = context.working_dir.join(source.expose());
+                // What is made may be removed again by a post-processor; what was there must not be.
+                let same = |target: &Text| same_file(&source, &context.working_dir.join(target.expose()));
+                if target.as_ref().is_some_and(same) {
+                    found.push(
+                        Diagnostic::error(
+                            "file/source-is-target",
+                            "\"source\" and \"target\" are the same file",
+                        )
+                        .at(&config.span)
+                        .help("choose another \"target\""),
+                    );
+                }
+                Some(Origin::Copy(source))
+            }
             (None, None) => {
                 found.push(
                     Diagnostic::warning(
@@ -83,26 +99,34 @@ impl BuilderFactory for FileFactory {
     }
 }
 
+/// Whether two paths lead to one file that exists.
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
 impl FileBuilder {
     /// The file appears whole or not at all.
     fn write(&self) -> Result<(), String> {
-        let io =
-            |what: &str, path: &std::path::Path, e: std::io::Error| format!("{what} {}: {e}", path.display());
-        if let Some(folder) = self.target.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| io("can't make the folder", folder, e))?;
-        }
-        let mut partial = self.target.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
+        let io = |what: &str, path: &Path, e: std::io::Error| format!("{what} {}: {e}", path.display());
+        let folder = self.target.parent().unwrap_or(&self.target);
+        std::fs::create_dir_all(folder).map_err(|e| io("can't make the folder", folder, e))?;
+        let mut part = tempfile::Builder::new();
+        part.prefix(".fornax-part-");
+        #[cfg(unix)]
+        part.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut part = part.tempfile_in(folder).map_err(|e| io("can't write in", folder, e))?;
         match &self.origin {
-            Origin::Content(text) => {
-                std::fs::write(&partial, text.expose()).map_err(|e| io("can't write", &partial, e))?
-            }
-            Origin::Copy(from) => {
-                std::fs::copy(from, &partial).map_err(|e| io("can't copy", from, e))?;
-            }
+            Origin::Content(text) => part.write_all(text.expose().as_bytes()),
+            Origin::Copy(from) => std::fs::File::open(from).and_then(|mut source| {
+                std::io::copy(&mut source, part.as_file_mut())?;
+                part.as_file().set_permissions(source.metadata()?.permissions())
+            }),
         }
-        std::fs::rename(&partial, &self.target).map_err(|e| io("can't write", &self.target, e))
+        .map_err(|e| match &self.origin {
+            Origin::Content(_) => io("can't write", &self.target, e),
+            Origin::Copy(from) => io("can't copy", from, e),
+        })?;
+        part.persist(&self.target).map(|_| ()).map_err(|e| io("can't write", &self.target, e.error))
     }
 }
 

@@ -3,17 +3,18 @@
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fornax_core::Redactor;
 use fornax_core::build::{RunSettings, prepare_build, run_all};
 use fornax_core::event::{Event, EventSink};
 use fornax_core::plugin::OnError;
 use fornax_core::report::RunReport;
 use fornax_core::secret::RedactingSink;
-use fornax_core::{Diagnostics, Redactor};
+use fornax_core::template::hcl::check_required;
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{HclNeeds, Loaded, Source, load, read, show};
+use super::template::{HclNeeds, Loaded, Source, load, read, show_of};
 use crate::args::{BuildArgs, OnErrorArg};
 use crate::error::{CliError, Exit};
 use crate::journal_file::JournalFile;
@@ -27,24 +28,22 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
     logging::start(&redactor);
     let source = read(&args.path)?;
-    let catalog = target::plugins(&args.plugins).await?;
-    let data = target::data(&args.plugins);
+    let data = target::data(args.plugins.allows_network());
     let needs =
         HclNeeds { require_values: true, read_data: true, warn_undeclared: args.warn_on_undeclared_var };
-    let (loaded, mut found) =
-        load(&source, &args.template, &redactor, needs, &target::installed(catalog.as_ref()), &data).await?;
-    let Some(Loaded { plan, sensitive }) = loaded else {
-        show(&found, args.json, &redactor);
+    let Loaded { plan, mut found, sensitive, required } =
+        load(&source, &args.template, &redactor, needs, &data).await?;
+    let catalog = target::plugins(&args.plugins, plan.as_ref()).await?;
+    found.extend(check_required(&required, &target::installed(catalog.as_ref())));
+    let Some(plan) = plan.filter(|_| !found.has_errors()) else {
+        show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     };
-    if found.has_errors() {
-        show(&found, args.json, &redactor);
-        return Ok(Exit::Failed);
-    }
     let reporter = reporter(&args);
-    let parts =
-        target::for_build(&args, catalog, &plan, &redactor, &|line| reporter.text(&format!("{line}\n")))
-            .await?;
+    let say = |line: &str| reporter.text(&redactor.redact(&format!("{line}\n")));
+    let parts = target::for_build(&args, catalog, &plan, &redactor, &say)
+        .await
+        .map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
@@ -52,7 +51,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         found.extend(more);
         builds.extend(prepared);
     }
-    report_findings(&found, &args, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }
@@ -75,7 +74,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
                 Ok(journal as _)
             })
         },
-        prompt: Arc::new(TerminalPrompt),
+        prompt: Arc::new(TerminalPrompt { reporter: reporter.clone() }),
         cancel: cancel.clone(),
         abandon: abandon.clone(),
         on_error: match args.on_error {
@@ -87,7 +86,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         simulated: args.simulate,
         variables: plan.variables.clone(),
         parallel: (args.parallel_builds > 0).then_some(args.parallel_builds),
-        remove_file: Arc::new(|path: &std::path::Path| std::fs::remove_file(path)),
+        remove_file: Arc::new(remove),
     };
     let watcher = tokio::spawn(watch_signals(settings.sink.clone(), cancel, abandon));
     let report = run_all(builds, settings).await;
@@ -95,6 +94,14 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     reporter.close();
     let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
     finish(&args, &parts, &report, &reporter, &redactor, &opened).await
+}
+
+/// Removes a file of an artifact that is not kept, or a folder that a post-processor published.
+fn remove(path: &std::path::Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        return std::fs::remove_dir_all(path);
+    }
+    std::fs::remove_file(path)
 }
 
 /// What stands when all builds have ended: the summary, the report, the journals of which something remains.
@@ -153,10 +160,6 @@ fn reporter(args: &BuildArgs) -> Arc<dyn Reporter> {
     let color = args.color.unwrap_or(terminal) && !plain;
     let lines = LineReporter::new(out.clone(), LineOptions { color, timestamps: args.timestamp_ui });
     if terminal { Arc::new(LiveReporter::new(out, lines)) } else { Arc::new(lines) }
-}
-
-fn report_findings(found: &Diagnostics, args: &BuildArgs, redactor: &Redactor) {
-    show(found, args.json, redactor);
 }
 
 /// First signal: stop and undo. Second: stop undoing too.

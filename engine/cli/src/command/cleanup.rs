@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fornax_core::builder::Remains;
 use fornax_core::event::{BuildEvents, Ending, Event, EventSink};
-use fornax_core::journal::{Header, Journal, JournalState, ReplayError, undo_plan};
+use fornax_core::journal::{Header, Journal, JournalState, ReplayError, Resource, undo_plan};
 use fornax_core::plan::BuildPlan;
 use fornax_core::saga::{UndoSettings, undo_all};
 use fornax_core::secret::RedactingSink;
@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::template::{HclNeeds, environment, load, read};
 use crate::args::{CleanupArgs, TemplateArgs};
-use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::journal_file::{self, Found, JournalFile};
 use crate::reporter::{LineOptions, LineReporter, Out};
 use crate::{logging, paths, target};
+
+mod by_tag;
 
 /// Says nothing: the result is printed as a whole.
 struct Quiet;
@@ -32,6 +33,21 @@ pub async fn run(args: CleanupArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
     logging::start(&redactor);
     let state_dir = paths::state_dir();
+    // Without a choice it only tells, so that nobody removes something by looking.
+    let only_tell = args.dry_run || !(args.all || args.build.is_some());
+    // Each build is told when it is done: the next one may take its time.
+    let say = |result: &Value| {
+        if !args.json {
+            tell(result, &redactor);
+        }
+    };
+    if let Some(template) = &args.by_tag {
+        let results = by_tag::run(template, &args, only_tell, &state_dir, &redactor, &say).await?;
+        let all =
+            if template.is_empty() { "--by-tag --all".into() } else { format!("--by-tag {template} --all") };
+        let nothing = "Nothing to clean up: no resource carries the tags of a build.";
+        return report(&results, &args, only_tell, nothing, &all, &redactor);
+    }
     let found = journal_file::list(&state_dir)
         .map_err(|e| CliError::failed(format!("can't read {}: {e}", state_dir.display())))?;
     let chosen: Vec<&Found> = match &args.build {
@@ -47,45 +63,72 @@ pub async fn run(args: CleanupArgs) -> Result<Exit, CliError> {
         }
         None => found.iter().collect(),
     };
-    // Without a choice it only tells, so that nobody removes something by looking.
-    let only_tell = args.dry_run || !(args.all || args.build.is_some());
     let mut results = Vec::new();
-    let mut exit = Exit::Done;
     for journal in chosen {
         let result = one(journal, &args, only_tell, &redactor).await;
-        if result["remains"].as_array().is_some_and(|r| !r.is_empty()) && !only_tell {
-            exit = Exit::Remains;
-        }
-        if !args.json {
-            tell(&result, &redactor);
-        }
+        say(&result);
         results.push(result);
     }
+    let nothing = format!(
+        "Nothing to clean up: {} has no journal of a build that did not end cleanly.",
+        state_dir.display()
+    );
+    report(&results, &args, only_tell, &nothing, "--all", &redactor)
+}
+
+/// The end of the output: a summary, or everything as JSON. `all` are the arguments that would remove everything.
+fn report(
+    results: &[Value],
+    args: &CleanupArgs,
+    only_tell: bool,
+    nothing: &str,
+    all: &str,
+    redactor: &Redactor,
+) -> Result<Exit, CliError> {
+    let remains = |result: &Value| result["remains"].as_array().is_some_and(|r| !r.is_empty());
     if args.json {
         let text = serde_json::to_string_pretty(&json!({ "builds": results }))
             .map_err(|e| CliError::failed(e.to_string()))?;
         println!("{}", redactor.redact(&text));
     } else if results.is_empty() {
-        println!(
-            "Nothing to clean up: {} has no journal of a build that did not end cleanly.",
-            state_dir.display()
-        );
+        println!("{nothing}");
     } else if only_tell && !args.dry_run {
-        println!("Nothing was removed. Remove all of it with: fornax cleanup --all");
+        println!("Nothing was removed. Remove all of it with: fornax cleanup {all}");
     }
-    Ok(exit)
+    Ok(if !only_tell && results.iter().any(remains) { Exit::Remains } else { Exit::Done })
+}
+
+/// Resources as results show them.
+fn items<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Vec<Value> {
+    resources.into_iter().map(|r| json!({ "kind": r.kind, "id": r.id })).collect()
+}
+
+/// Where the events of undoing go.
+fn sink(json: bool, redactor: &Redactor) -> Arc<dyn EventSink> {
+    if json {
+        return Arc::new(Quiet);
+    }
+    let lines = LineReporter::new(Out::new(std::io::stdout()), LineOptions::default());
+    Arc::new(RedactingSink::new(redactor.clone(), Arc::new(lines)))
 }
 
 fn tell(result: &Value, redactor: &Redactor) {
+    let began = result["began"].as_str().map(|time| format!("begun {time}"));
+    let name = result["build_name"].as_str().map(str::to_owned).or(began);
     let mut text = format!(
         "Build {} ({})",
         result["build_id"].as_str().unwrap_or_default(),
-        result["build_name"].as_str().unwrap_or("?")
+        name.as_deref().unwrap_or("?")
     );
     if let Some(note) = result["note"].as_str() {
         text.push_str(&format!(": {note}"));
     }
-    for (key, label) in [("found", "found"), ("removed", "removed"), ("remains", "REMAINS")] {
+    for (key, label) in [
+        ("found", "found"),
+        ("removed", "removed"),
+        ("kept", "left alone, perhaps a good image:"),
+        ("remains", "REMAINS"),
+    ] {
         for item in result[key].as_array().into_iter().flatten() {
             let reason = item["reason"].as_str().map(|r| format!(": {r}")).unwrap_or_default();
             text.push_str(&format!(
@@ -120,8 +163,7 @@ async fn one(found: &Found, args: &CleanupArgs, only_tell: bool, redactor: &Reda
         Err(error) => return failed(error.to_string()),
     };
     let plan = undo_plan(&state, Ending::Failed);
-    let open: Vec<Value> =
-        plan.iter().flatten().map(|i| json!({ "kind": i.resource.kind, "id": i.resource.id })).collect();
+    let open = items(plan.iter().flatten().map(|i| &i.resource));
     let name = state.header().map(|h| h.build_name.clone());
     let result = |note: Option<&str>, removed: &[Value], remains: &[Remains]| json!({ "build_id": found.build_id, "build_name": name, "note": note, "found": open, "removed": removed, "remains": remains });
     let Some(store) = store else { return result(Some("still running, left alone"), &[], &[]) };
@@ -156,15 +198,7 @@ async fn undo(
     args: &CleanupArgs,
     redactor: &Redactor,
 ) -> Result<(Vec<Value>, Vec<Remains>), String> {
-    let sink: Arc<dyn EventSink> = if args.json {
-        Arc::new(Quiet)
-    } else {
-        Arc::new(RedactingSink::new(
-            redactor.clone(),
-            Arc::new(LineReporter::new(Out::new(std::io::stdout()), LineOptions::default())),
-        ))
-    };
-    let events = BuildEvents::new(sink, &header.build_name);
+    let events = BuildEvents::new(sink(args.json, redactor), &header.build_name);
     let config = config_of(header, args, redactor).await;
     let factory = target::azure(None);
     let undo = factory
@@ -212,9 +246,8 @@ async fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> 
         .collect();
     let source = read(template).ok()?;
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = BuiltInData::new(true);
-    let (loaded, _) = load(&source, &arguments, redactor, needs, &[], &data).await.ok()?;
-    let plan = loaded?.plan;
+    let data = target::data(true);
+    let plan = load(&source, &arguments, redactor, needs, &data).await.ok()?.plan?;
     let build: &BuildPlan = plan.builds.iter().find(|b| b.name == header.build_name)?;
     Some(build.config.resolve(None, &[]).0)
 }

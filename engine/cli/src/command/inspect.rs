@@ -2,11 +2,11 @@
 
 use fornax_core::{Diagnostics, Redactor, Severity, template};
 
-use super::template::{HclNeeds, Language, Source, read, settle_hcl, show};
+use super::template::{HclNeeds, Language, Source, conceal, read, settle_hcl, show_of};
 use crate::args::InspectArgs;
-use crate::data::BuiltInData;
 use crate::error::{CliError, Exit};
 use crate::reporter::machine_escape;
+use crate::target;
 
 pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     let redactor = Redactor::new();
@@ -15,17 +15,19 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
         return inspect_hcl(args, &source, &redactor).await;
     }
     let (parsed, found) = template::parse(&source.files[0]);
-    show(&found, args.json, &redactor);
+    // The default of a sensitive variable may stand within another text.
+    conceal(&source, &args.template, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     let Some(parsed) = parsed.filter(|_| !found.has_errors()) else { return Ok(Exit::Failed) };
     let inspection = template::inspect(&parsed);
     if args.machine_readable {
         let now = jiff::Timestamp::now().as_second();
         for (kind, data) in inspection.machine_lines() {
-            let data: Vec<String> = data.iter().map(|d| machine_escape(d)).collect();
+            let data: Vec<String> = data.iter().map(|d| machine_escape(&redactor.redact(d))).collect();
             println!("{now},,{kind},{}", data.join(","));
         }
     } else {
-        print!("{}", inspection.text());
+        print!("{}", redactor.redact(&inspection.text()));
     }
     Ok(Exit::Done)
 }
@@ -33,7 +35,7 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
 async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -> Result<Exit, CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
     let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = BuiltInData::new(true);
+    let data = target::data(true);
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     settled.secrets.iter().for_each(|secret| {
         redactor.register(secret);
@@ -42,7 +44,7 @@ async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -
     let (text, more) = template::hcl::inspect(&parsed, &settled);
     found.extend(more);
     let found: Diagnostics = found.into_iter().filter(|d| d.severity != Severity::Note).collect();
-    show(&found, args.json, redactor);
+    show_of(source, &args.template, &found, args.json, redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }

@@ -5,7 +5,7 @@ use crate::error::{CliError, Exit};
 use crate::target;
 
 pub async fn run(args: &PluginArgs) -> Result<Exit, CliError> {
-    let catalog = target::plugins(args).await?;
+    let catalog = target::plugins(args, None).await?;
     for extension in catalog.list() {
         let info = extension.info();
         println!("{} {}: {}", info.kind.as_str(), info.name, info.summary);

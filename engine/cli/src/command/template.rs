@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
-use fornax_core::template::hcl::{self, HclTemplate, InstalledPlugin};
+use fornax_core::template::hcl::{self, HclTemplate, RequiredPlugin};
 use fornax_core::template::{self, PlanOptions};
 use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, SourceFile};
 
+use super::salvage;
 use crate::args::TemplateArgs;
 use crate::error::CliError;
 use crate::host::TemplateHost;
@@ -131,6 +132,16 @@ pub fn standard_input() -> Result<Arc<SourceFile>, CliError> {
     text("<stdin>", bytes)
 }
 
+/// Refuses what is not a JSON template, for the commands that work with those alone.
+pub fn json_only(path: &str, command: &str) -> Result<(), CliError> {
+    if path.ends_with(".pkr.hcl") || path.ends_with(".pkr.json") || Path::new(path).is_dir() {
+        return Err(CliError::failed(format!(
+            "{path} is an HCL2 template; {command} works with JSON templates only"
+        )));
+    }
+    Ok(())
+}
+
 pub fn file(path: &Path) -> Result<Arc<SourceFile>, CliError> {
     let name = path.display().to_string();
     let size =
@@ -151,13 +162,17 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceFile>, CliError> {
 }
 
 fn vars(args: &TemplateArgs) -> Result<Vec<(String, String)>, CliError> {
-    let split = |var: &String| {
-        let (name, value) = var
-            .split_once('=')
-            .ok_or_else(|| CliError::failed(format!("-var {var:?} has no value; write -var 'name=value'")))?;
-        Ok((name.trim().to_owned(), value.to_owned()))
-    };
-    args.vars.iter().map(split).collect()
+    let mut vars = Vec::new();
+    for (number, var) in (1..).zip(&args.vars) {
+        // What was written may be a secret in a wrong form, so it is not shown.
+        let (name, value) = var.split_once('=').ok_or_else(|| {
+            CliError::failed(format!(
+                "the value of -var number {number} has no \"=\"; write -var 'name=value'"
+            ))
+        })?;
+        vars.push((name.trim().to_owned(), value.to_owned()));
+    }
+    Ok(vars)
 }
 
 /// What the command line adds to a JSON template.
@@ -226,9 +241,13 @@ pub async fn settle_hcl(
 
 /// A template that was read and planned.
 pub struct Loaded {
-    pub plan: Plan,
+    /// None where it has mistakes that leave nothing to plan.
+    pub plan: Option<Plan>,
+    pub found: Diagnostics,
     /// Names of sensitive variables.
     pub sensitive: Vec<String>,
+    /// Plugins that the template says it needs.
+    pub required: Vec<RequiredPlugin>,
 }
 
 /// Parses and plans; secrets are known to the redactor before anything is shown.
@@ -237,32 +256,34 @@ pub async fn load(
     args: &TemplateArgs,
     redactor: &Redactor,
     needs: HclNeeds,
-    plugins: &[InstalledPlugin],
     data: &dyn hcl::DataSources,
-) -> Result<(Option<Loaded>, Diagnostics), CliError> {
+) -> Result<Loaded, CliError> {
     if source.language == Language::Json {
         let (template, mut found) = template::parse(&source.files[0]);
-        let Some(template) = template else { return Ok((None, found)) };
+        let Some(template) = template else {
+            return Ok(Loaded { plan: None, found, sensitive: Vec::new(), required: Vec::new() });
+        };
         let (plan, more) = template::plan(&template, &options(source, args)?);
         register(&plan.secrets, redactor);
         found.extend(more);
         let sensitive = template.sensitive.iter().map(|(name, _)| name.clone()).collect();
-        return Ok((Some(Loaded { plan, sensitive }), found));
+        return Ok(Loaded { plan: Some(plan), found, sensitive, required: Vec::new() });
     }
     let (template, mut found) = hcl::parse(&source.files);
-    found.extend(hcl::check_required(hcl::required_plugins(&template), plugins));
     let (settled, more, options) = settle_hcl(&template, source, args, needs, data).await?;
     register(&settled.secrets, redactor);
     found.extend(more);
-    // What depends on a broken variable or local is not known: what it seems to break would be noise.
-    if found.has_errors() {
-        return Ok((None, found));
-    }
-    let (plan, more) = hcl::plan(&template, &settled, &options);
-    register(&plan.secrets, redactor);
-    found.extend(more);
     let sensitive = template.variables.iter().filter(|v| v.sensitive).map(|v| v.name.clone()).collect();
-    Ok((Some(Loaded { plan, sensitive }), found))
+    let required = hcl::required_plugins(&template).to_vec();
+    // What depends on a broken variable or local is not known: what it seems to break would be noise.
+    let mut plan = None;
+    if !found.has_errors() {
+        let (made, more) = hcl::plan(&template, &settled, &options);
+        register(&made.secrets, redactor);
+        found.extend(more);
+        plan = Some(made);
+    }
+    Ok(Loaded { plan, found, sensitive, required })
 }
 
 fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {
@@ -282,13 +303,38 @@ pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
     })
 }
 
+/// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
+pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
+    if found.has_errors() {
+        conceal(source, args, redactor);
+    }
+    show(found, json, redactor);
+}
+
+/// Makes known what the texts themselves say is secret, where nothing else says it.
+pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
+    let var_files: Vec<_> = args.var_files.iter().filter_map(|path| file(path).ok()).collect();
+    // HCL is read on in spite of mistakes, so that its sensitive variables are known anyway.
+    let [template] = source.files.as_slice() else { return };
+    if source.language == Language::Hcl {
+        return;
+    }
+    salvage::register(template.text(), var_files.iter().map(|f| f.text()), &args.vars, redactor);
+}
+
 /// Prints findings: JSON objects on standard output, or text on standard error.
 pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
     let found = found.clone().sorted();
     if json {
-        found.iter().for_each(|finding| println!("{}", redactor.redact(&finding.to_json().to_string())));
+        for finding in found.iter() {
+            let mut value = finding.to_json();
+            for key in ["summary", "detail", "help", "file"] {
+                redactor.redact_json(&mut value[key]);
+            }
+            println!("{value}");
+        }
     } else {
-        for_people(&found).for_each(|finding| eprintln!("{}", redactor.redact(&finding.render())));
+        for_people(&found).for_each(|finding| eprintln!("{}", finding.render_masked(redactor)));
     }
     if !json && found.has_errors() {
         let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();

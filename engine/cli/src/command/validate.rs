@@ -1,8 +1,9 @@
 //! `fornax validate`: every check that needs no cloud and no machine.
 
 use fornax_core::Redactor;
+use fornax_core::template::hcl::check_required;
 
-use super::template::{HclNeeds, Language, load, read, show};
+use super::template::{HclNeeds, Language, Loaded, conceal, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -16,7 +17,8 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             Language::Json => fornax_core::template::parse(&source.files[0]).1,
             Language::Hcl => fornax_core::template::hcl::parse(&source.files).1,
         };
-        show(&found, args.json, &redactor);
+        conceal(&source, &args.template, &redactor);
+        show_of(&source, &args.template, &found, args.json, &redactor);
         if found.has_errors() {
             return Ok(Exit::Failed);
         }
@@ -25,22 +27,24 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Done);
     }
-    let parts = target::offline(&args.plugins).await?;
     let needs = HclNeeds {
         require_values: true,
         read_data: args.evaluate_datasources,
         warn_undeclared: !args.no_warn_undeclared_var,
     };
-    let (loaded, mut found) =
-        load(&source, &args.template, &redactor, needs, &parts.installed(), &parts.data).await?;
-    for build in loaded.iter().flat_map(|l| &l.plan.builds) {
+    let data = target::data(args.plugins.allows_network());
+    let Loaded { plan, mut found, required, .. } =
+        load(&source, &args.template, &redactor, needs, &data).await?;
+    let parts = target::offline(&args.plugins, plan.as_ref()).await?;
+    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref())));
+    for build in plan.iter().flat_map(|plan| &plan.builds) {
         let context = parts.prepare_context(build, &redactor, false, false);
         let (_, more) =
             fornax_core::build::prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context)
                 .await;
         found.extend(more);
     }
-    show(&found, args.json, &redactor);
+    show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
     }

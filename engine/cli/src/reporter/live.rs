@@ -32,6 +32,8 @@ struct State {
     /// How many status lines stand on the screen now.
     drawn: usize,
     frame: usize,
+    /// A question is open: status lines would be drawn over it.
+    held: bool,
     closed: bool,
 }
 
@@ -70,6 +72,13 @@ impl Shared {
             screen.push_str("\x1b[1A\x1b[2K");
         }
         screen.push_str(text);
+        if state.held {
+            state.drawn = 0;
+            if !screen.is_empty() {
+                self.out.write(&screen);
+            }
+            return;
+        }
         state.frame += 1;
         let spinner = SPINNER[state.frame / 2 % SPINNER.len()];
         let width = terminal_width();
@@ -140,6 +149,11 @@ impl EventSink for LiveReporter {
 impl Reporter for LiveReporter {
     fn text(&self, text: &str) {
         self.shared.draw(text);
+    }
+
+    fn hold(&self, held: bool) {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).held = held;
+        self.shared.draw("");
     }
 
     fn close(&self) {

@@ -82,6 +82,7 @@ impl Calls {
             events: self.events.clone(),
             redactor: context.redactor.clone(),
             renderer: source.renderer(data),
+            prompt: Arc::clone(&self.settings.prompt),
             cancel: self.settings.cancel.child_token(),
             timeout,
             working_dir: context.working_dir.clone(),

@@ -96,10 +96,9 @@ fn find(
 ) -> Option<Arc<dyn Extension>> {
     let extension = catalog.find(kind, name);
     if extension.is_none() {
-        let all = catalog.list();
-        let known =
-            all.iter().map(|e| e.info()).filter(|info| info.kind == kind).map(|info| info.name.as_str());
-        found.push(unknown_type(kind.as_str(), name, span, known.collect()));
+        let known = catalog.names(kind);
+        let known = known.iter().map(String::as_str).collect();
+        found.push(unknown_type(kind.as_str(), name, span, known));
     }
     extension
 }
@@ -155,6 +154,9 @@ async fn check(
             }
         }
         Err(PluginError::Cancelled) => {}
+        Err(PluginError::Denied { reason, help }) => {
+            found.push(Diagnostic::error("plugin/right-denied", reason).at(type_span).help(help));
+        }
         Err(error) => found.push(
             Diagnostic::error(
                 "plugin/check-failed",

@@ -33,7 +33,7 @@ mod yaml_encode;
 /// Bytes of all texts in a result.
 const MAX_BYTES: usize = 16 << 20;
 /// Values in a result, nested ones too.
-const MAX_ITEMS: usize = 1 << 20;
+const MAX_ITEMS: usize = 1 << 18;
 
 /// What functions need from outside. Only the composition root touches the real file system and environment.
 pub trait Host: Send + Sync {
@@ -364,7 +364,7 @@ impl Budget {
     }
 
     fn items(&mut self, count: usize) -> Result<(), Fault> {
-        self.items = self.items.checked_sub(count).ok_or("the result has more than 1048576 values")?;
+        self.items = self.items.checked_sub(count).ok_or("the result has more than 262144 values")?;
         Ok(())
     }
 }

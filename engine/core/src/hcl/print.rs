@@ -27,7 +27,8 @@ fn write(value: &Val, depth: usize, out: &mut String) {
         Val::Number { value, .. } => write!(out, "{value}"),
         Val::String(text) => write!(out, "{}", quote(&text.masked())),
         Val::List(_, items) | Val::Set(_, items) | Val::Tuple(items) if items.is_empty() => write!(out, "[]"),
-        Val::Map(_, fields) | Val::Object(fields) if fields.is_empty() => write!(out, "{{}}"),
+        // As in Packer, what is null is left out of maps and objects.
+        Val::Map(_, fields) | Val::Object(fields) if fields.values().all(Val::is_null) => write!(out, "{{}}"),
         Val::List(_, items) | Val::Set(_, items) | Val::Tuple(items) => {
             let _ = writeln!(out, "[");
             for item in items {
@@ -39,7 +40,7 @@ fn write(value: &Val, depth: usize, out: &mut String) {
         }
         Val::Map(_, fields) | Val::Object(fields) => {
             let _ = writeln!(out, "{{");
-            for (key, item) in fields {
+            for (key, item) in fields.iter().filter(|(_, item)| !item.is_null()) {
                 let _ = write!(out, "{:width$}{} = ", "", quote(key), width = (depth + 1) * 2);
                 write(item, depth + 1, out);
                 let _ = writeln!(out);

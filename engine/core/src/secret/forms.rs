@@ -68,13 +68,20 @@ impl Collector {
             for html in [false, true] {
                 for slash in [false, true] {
                     let json = json(value, ascii, html, slash);
-                    // JSON inside of JSON.
+                    // JSON inside of JSON, and as bytes in a program's log.
                     self.add(self::json(&json, false, false, false), alone);
+                    self.add(bytes_literal(&json, false), alone);
                     self.add(json, alone);
                 }
             }
         }
+        // As Rust and others write texts and bytes in logs.
         self.add(value.escape_debug().collect::<String>(), alone);
+        let quoted = Zeroizing::new(format!("{value:?}"));
+        self.add(&quoted[1..quoted.len() - 1], alone);
+        for apostrophes in [false, true] {
+            self.add(bytes_literal(value, apostrophes), alone);
+        }
         for upper in [true, false] {
             for kept in URL_SETS {
                 self.add(percent(value, kept, upper, false), alone);
@@ -213,6 +220,18 @@ fn percent(value: &str, kept: &str, upper: bool, plus: bool) -> String {
 
 fn escape(value: &str, with: char, needs: impl Fn(char) -> bool) -> String {
     value.chars().flat_map(|c| needs(c).then_some(with).into_iter().chain([c])).collect()
+}
+
+/// The inside of `b"…"`, and of `b'…'` where apostrophes are escaped.
+fn bytes_literal(value: &str, apostrophes: bool) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'\'' if !apostrophes => out.push('\''),
+            byte => out.extend(std::ascii::escape_default(byte).map(char::from)),
+        }
+    }
+    out
 }
 
 /// The inside of `$'…'`.

@@ -95,6 +95,23 @@ impl Redactor {
         Cow::Owned(out)
     }
 
+    /// Where registered secrets stand in `bytes`: ranges in order that don't overlap.
+    pub(crate) fn ranges(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for segment in self.segments().iter() {
+            segment.scan(bytes, &[], true, &mut found);
+        }
+        found.sort_unstable();
+        let mut ranges: Vec<(usize, usize)> = Vec::with_capacity(found.len());
+        for (from, to) in found {
+            match ranges.last_mut() {
+                Some(last) if from < last.1 => last.1 = last.1.max(to),
+                _ => ranges.push((from, to)),
+            }
+        }
+        ranges
+    }
+
     /// Masks every string of a JSON value, names of members included.
     pub fn redact_json(&self, value: &mut serde_json::Value) {
         match value {

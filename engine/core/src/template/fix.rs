@@ -1,6 +1,6 @@
 //! Rewrites keys of JSON templates that Packer has renamed, merged or dropped over the years. Each change is a
-//! [`Fixer`] of its own with the name that Packer gives it; [`fix`] runs all of them in Packer's order and prints the
-//! template as Packer does: keys sorted, two blanks a level. Values that no fixer knows pass through unchanged.
+//! [`Fixer`] of its own with the name that Packer gives it; [`fix`] runs all of them and prints the template as Packer
+//! does: keys sorted, two blanks a level. Values that no fixer knows pass through unchanged.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::source::SourceFile;
 use crate::value::Value;
 
 mod builders;
+mod changes;
 mod steps;
 #[cfg(test)]
 mod tests;

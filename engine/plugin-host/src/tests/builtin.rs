@@ -21,7 +21,7 @@ async fn builtin(cache: &Path, working_dir: &Path) -> PluginHost {
 }
 
 /// Compiled once for all tests of a run.
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugin-host-tests");
     std::fs::create_dir_all(&dir).expect("made");
     dir

@@ -49,7 +49,7 @@ async fn the_allowlist_holds() {
     let inner =
         crate::host::testing_inner(HostConfig { http: Some(client.clone()), ..HostConfig::default() });
     let mut state = inner.bare_state("test/guest", Phase::Provision, 1 << 20);
-    state.rights = policy.effective("test/guest", "", &[Capability::Network(vec!["*".into()])]);
+    state.rights = policy.effective(id(), &[Capability::Network(vec!["*".into()])]);
     state.step = Some(step(&sink, dir.path(), Vec::new()));
     let secret = Secret::new("s3cret-value");
     state.redactor.register(&secret);

@@ -23,6 +23,10 @@ pub(crate) struct Call {
     pub base: String,
     /// Client id of the token.
     pub client: String,
+    pub if_match: Option<String>,
+    pub if_none_match: Option<String>,
+    /// The client's id of the request, where it wants it back.
+    pub echo: Option<String>,
     pub now: Timestamp,
     /// What faults do to the operation that this request starts.
     pub plan: OperationPlan,
@@ -49,6 +53,11 @@ impl Call {
             body,
             base,
             client: String::new(),
+            if_match: header("if-match"),
+            if_none_match: header("if-none-match"),
+            echo: header("x-ms-return-client-request-id")
+                .filter(|wanted| wanted.eq_ignore_ascii_case("true"))
+                .and_then(|_| header("x-ms-client-request-id")),
             now,
             plan: OperationPlan::default(),
         }
@@ -84,6 +93,11 @@ impl Call {
             Ok(_) => Err(problem("Expected a JSON object".into())),
             Err(e) => Err(problem(e.to_string())),
         }
+    }
+
+    /// Refuses everything but reading.
+    pub fn only_get(&self) -> Outcome<()> {
+        if self.method == "GET" { Ok(()) } else { Err(self.method_not_allowed()) }
     }
 
     pub fn method_not_allowed(&self) -> super::reply::ArmError {

@@ -3,24 +3,18 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::market::{is_location, normal_location, version_key};
+use super::market::{LOCATIONS, is_location, normal_location, version_key};
 use super::operation::Reply;
 use super::reply::{Answer, Outcome, err, gateway};
 use super::state::State;
-use super::versions::{COMPUTE_LOCATION, OFFER_TYPE, SKU, VM};
+use super::versions::{AGREEMENT, COMPUTE_LOCATION, Kind, NETWORK_LOCATION, OFFER_TYPE, PUBLIC_IP, SKU, VM};
 use crate::seed::Plan;
 
 /// `S/providers/Microsoft.Compute/locations/L/…`
 pub(crate) fn location(state: &State, call: &Call) -> Outcome<Reply> {
     call.check_version(&COMPUTE_LOCATION)?;
-    let place = normal_location(call.segment(5));
-    if !is_location(&place) {
-        return Err(err(
-            400,
-            "InvalidParameter",
-            format!("The provided location '{}' is not valid.", call.segment(5)),
-        ));
-    }
+    call.only_get()?;
+    let place = known_location(call)?;
     let rest: Vec<&str> = call.lower[6..].iter().map(String::as_str).collect();
     let prefix = format!("/{}", call.segments.join("/"));
     let names = |list: Vec<String>| {
@@ -38,11 +32,12 @@ pub(crate) fn location(state: &State, call: &Call) -> Outcome<Reply> {
             .into()
         }
         ["usages"] => {
-            let used = cores_used(state, &place);
-            let limit = market.limit("cores", &place);
-            Answer::list(vec![json!({ "unit": "Count", "currentValue": used, "limit": limit,
-                "name": { "value": "cores", "localizedValue": "Total Regional vCPUs" } })])
-            .into()
+            let mut families: Vec<&str> = market.sizes.iter().map(|s| s.family.as_str()).collect();
+            families.sort_unstable();
+            families.dedup();
+            let names = [("cores", "Total Regional vCPUs"), ("virtualMachines", "Virtual Machines")];
+            let names = names.into_iter().chain(families.into_iter().map(|f| (f, f)));
+            Answer::list(names.map(|(name, shown)| usage(state, &place, name, shown)).collect()).into()
         }
         ["publishers"] => Answer::json(200, json!(names(market.level(|i| Some(&i.publisher))))).into(),
         ["publishers", p, "artifacttypes", "vmimage", "offers"] => {
@@ -92,26 +87,69 @@ pub(crate) fn missing(publisher: &str, offer: &str, sku: &str, version: &str) ->
          https://aka.ms/storageprofile")).at("imageReference")
 }
 
-/// Cores of the machines of a location that are not deallocated.
-pub(crate) fn cores_used(state: &State, place: &str) -> u64 {
-    state
-        .of_kind(&VM)
-        .filter(|vm| {
-            vm.location == place && vm.vm().is_some_and(|v| v.power != super::state::Power::Deallocated)
-        })
+/// How much of a limit is used in a location: deallocated machines take no cores, but count as machines.
+pub(crate) fn used(state: &State, name: &str, place: &str) -> u64 {
+    match name {
+        "virtualMachines" => return count(state, &VM, place),
+        "PublicIPAddresses" => return count(state, &PUBLIC_IP, place),
+        _ => {}
+    }
+    let machines = state.of_kind(&VM).filter(|vm| {
+        vm.location == place && vm.vm().is_some_and(|v| v.power != super::state::Power::Deallocated)
+    });
+    machines
         .filter_map(|vm| vm.properties.get("hardwareProfile")?.get("vmSize")?.as_str())
         .filter_map(|size| state.market.size(size, place))
+        .filter(|size| name == "cores" || size.family.eq_ignore_ascii_case(name))
         .map(|size| u64::from(size.cores))
         .sum()
+}
+
+/// Resources of a kind in a location.
+pub(crate) fn count(state: &State, kind: &'static Kind, place: &str) -> u64 {
+    state.of_kind(kind).filter(|r| r.location == place).map(|_| 1).sum()
+}
+
+fn usage(state: &State, place: &str, name: &str, shown: &str) -> Value {
+    json!({ "unit": "Count", "currentValue": used(state, name, place), "limit": state.market.limit(name, place),
+            "name": { "value": name, "localizedValue": shown } })
+}
+
+/// `S/providers/Microsoft.Network/locations/L/usages`.
+pub(crate) fn network_usages(state: &State, call: &Call) -> Outcome<Reply> {
+    call.check_version(&NETWORK_LOCATION)?;
+    call.only_get()?;
+    let place = known_location(call)?;
+    let public = usage(state, &place, "PublicIPAddresses", "Public IP Addresses");
+    Ok(Answer::list(vec![public]).into())
+}
+
+fn known_location(call: &Call) -> Outcome<String> {
+    let place = normal_location(call.segment(5));
+    if is_location(&place) {
+        return Ok(place);
+    }
+    let text = format!("The provided location '{}' is not valid.", call.segment(5));
+    Err(err(400, "InvalidParameter", text))
 }
 
 /// `S/providers/Microsoft.Compute/skus`.
 pub(crate) fn skus(state: &State, call: &Call) -> Outcome<Reply> {
     call.check_version(&SKU)?;
-    let filter = call.query("$filter").unwrap_or_default();
-    let wanted = filter.split('\'').nth(1).map(normal_location);
-    let place = wanted.as_deref().unwrap_or(crate::seed::DEFAULT_LOCATION);
-    let list = state.market.sizes.iter().filter(|s| s.is_in(place)).map(|size| {
+    call.only_get()?;
+    let wanted = match call.query("$filter").map(str::trim).filter(|f| !f.is_empty()) {
+        None => None,
+        Some(filter) => {
+            let place = filter.strip_prefix("location eq '").and_then(|rest| rest.strip_suffix('\''));
+            let bad = || err(400, "InvalidParameter", format!("The filter '{filter}' is not supported."));
+            Some(normal_location(place.ok_or_else(bad)?))
+        }
+    };
+    let places =
+        LOCATIONS.iter().map(|(name, _)| *name).filter(|name| wanted.as_deref().is_none_or(|w| w == *name));
+    let offers = places
+        .flat_map(|place| state.market.sizes.iter().filter(|s| s.is_in(place)).map(move |s| (place, s)));
+    let list = offers.map(|(place, size)| {
         let restrictions = if size.is_restricted(place) {
             json!([{ "type": "Location", "values": [place], "reasonCode": "NotAvailableForSubscription",
                      "restrictionInfo": { "locations": [place] } }])
@@ -132,14 +170,14 @@ pub(crate) fn skus(state: &State, call: &Call) -> Outcome<Reply> {
     Ok(Answer::list(list.collect()).into())
 }
 
-/// `S/providers/Microsoft.MarketplaceOrdering/offerTypes/virtualmachine/publishers/P/offers/O/plans/N/agreements/current`.
-pub(crate) fn terms(state: &mut State, call: &Call) -> Outcome<Reply> {
-    call.check_version(&OFFER_TYPE)?;
-    let plan = Plan {
-        publisher: call.segment(7).to_owned(),
-        product: call.segment(9).to_owned(),
-        name: call.segment(11).to_owned(),
-    };
+/// The terms of a plan, in both forms: `…/offerTypes/virtualmachine/publishers/P/offers/O/plans/N/agreements/current`,
+/// read and written, and `…/agreements/P/offers/O/plans/N`, read, with `sign` and `cancel`. `at` says where publisher,
+/// offer and plan stand.
+pub(crate) fn terms(state: &mut State, call: &Call, at: [usize; 3]) -> Outcome<Reply> {
+    let old_form = at[0] == 5;
+    call.check_version(if old_form { &AGREEMENT } else { &OFFER_TYPE })?;
+    let [publisher, product, name] = at.map(|index| call.segment(index).to_owned());
+    let plan = Plan { publisher, product, name };
     if !state.market.sells(&plan) {
         return Err(err(
             400,
@@ -147,9 +185,17 @@ pub(crate) fn terms(state: &mut State, call: &Call) -> Outcome<Reply> {
             format!("Offer with PublisherId: '{}', OfferId: '{}' not found.", plan.publisher, plan.product),
         ));
     }
-    if call.method == "PUT" {
-        let accepted = call.object()?["properties"]["accepted"] == true;
-        state.market.accept(&plan, accepted);
+    let action = call.lower.get(at[2] + 1).map(String::as_str).filter(|_| old_form);
+    match (call.method.as_str(), action) {
+        ("GET", None) => {}
+        ("PUT", None) => {
+            let accepted = call.object()?["properties"]["accepted"] == true;
+            state.market.accept(&plan, accepted);
+        }
+        ("POST", Some("sign")) => state.market.accept(&plan, true),
+        ("POST", Some("cancel")) => state.market.accept(&plan, false),
+        (_, None) => return Err(call.method_not_allowed()),
+        _ => return Err(gateway(404, "NotFound", "There is nothing at this path.")),
     }
     Ok(Answer::json(200, json!({
         "id": format!("/{}", call.segments.join("/")), "name": plan.name, "type": "Microsoft.MarketplaceOrdering/offertypes",

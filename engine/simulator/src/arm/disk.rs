@@ -8,34 +8,24 @@ use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, Outcome, err};
-use super::state::{Provisioning, Resource, State, object};
+use super::state::{Provisioning, State, object};
 use super::versions::{DISK, Kind, SNAPSHOT};
 use super::{group, names, network};
 use crate::fault::Polling;
 
 pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
     call.check_version(kind)?;
-    let Some(name) = call.segments.get(7) else {
-        let prefix = if call.segments.len() > 5 {
-            call.group_id()
-        } else {
-            format!("/subscriptions/{}", call.segment(1))
-        };
-        let prefix = format!("{}/", prefix.to_lowercase());
-        let fits = |r: &&Resource| r.id.to_lowercase().starts_with(&prefix);
-        return Ok(Answer::list(
-            state.of_kind(kind).filter(fits).map(|r| super::view::resource(state, r, None)).collect(),
-        )
-        .into());
-    };
+    let name = call.segment(7);
     let short = if std::ptr::eq(kind, &DISK) { "disks" } else { "snapshots" };
-    let id = format!("{}/providers/Microsoft.Compute/{short}/{name}", group::require(state, call)?);
+    let id = state
+        .canonical(format!("{}/providers/Microsoft.Compute/{short}/{name}", group::require(state, call)?));
     match call.method.as_str() {
         "GET" => {
             let disk = state.get(&id).ok_or_else(|| network::missing(kind, name, call.segment(3)))?;
             Ok(Answer::json(200, super::view::resource(state, disk, None)).into())
         }
         "PUT" => put(state, call, kind, &id, name),
+        "PATCH" => group::patch_tags(state, call, kind, &id),
         "DELETE" => delete(state, &id, Class::Disk),
         _ => Err(call.method_not_allowed()),
     }
@@ -46,22 +36,53 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     names::check(kind, name)?;
     let tags = names::tags(&body)?;
     let location = group::required_location(&body)?;
-    let source = body["properties"]["creationData"]["sourceResourceId"].as_str();
-    if let Some(source) = source.filter(|s| state.get(s).is_none()) {
-        return Err(err(404, "NotFound", format!("Disk {source} is not found.")));
+    let data = &body["properties"]["creationData"];
+    if let Some(existing) = state.get(id) {
+        group::same_location(existing, &location)?;
+        group::idle(existing)?;
+        if !data.is_null() && existing.properties.get("creationData") != Some(data) {
+            return Err(group::fixed("creationData"));
+        }
     }
-    if source.is_none() && std::ptr::eq(kind, &SNAPSHOT) {
-        return Err(err(
-            400,
-            "InvalidParameter",
-            "Required parameter 'creationData.sourceResourceId' is missing (null).",
-        )
-        .at("creationData"));
+    let required = |what: &str| {
+        err(400, "InvalidParameter", format!("Required parameter '{what}' is missing (null).")).at(what)
+    };
+    let option = data["createOption"].as_str().ok_or_else(|| required("creationData.createOption"))?;
+    let source = data["sourceResourceId"].as_str();
+    let copies = std::ptr::eq(kind, &SNAPSHOT) || option.eq_ignore_ascii_case("Copy");
+    if source.is_none() && copies {
+        return Err(required("creationData.sourceResourceId"));
     }
-    let mut disk = state.fresh(id, kind, &location, &call.client, call.now);
+    let mut size = body["properties"]["diskSizeGB"].as_u64();
+    if let Some(source) = source {
+        let found =
+            state.get(source).ok_or_else(|| err(404, "NotFound", format!("Disk {source} is not found.")))?;
+        if found.location != location {
+            return Err(err(
+                400,
+                "InvalidParameter",
+                format!("Resource {source} is in '{}', not in '{location}'.", found.location),
+            )
+            .at("creationData.sourceResourceId"));
+        }
+        size = size.or_else(|| found.properties.get("diskSizeGB").and_then(serde_json::Value::as_u64));
+    }
+    let size = size.ok_or_else(|| required("diskSizeGB"))?;
+    let existing = state.get(id).map(|r| (r.created_by.clone(), r.created_at));
+    let created = existing.is_none();
+    let (creator, at) = existing.unwrap_or_else(|| (call.client.clone(), call.now));
+    let mut disk = state.fresh(id, kind, &location, &creator, at);
     disk.tags = tags;
+    disk.extra.insert(
+        "sku".into(),
+        match &body["sku"] {
+            serde_json::Value::Null => json!({ "name": "Standard_LRS", "tier": "Standard" }),
+            sku => sku.clone(),
+        },
+    );
     disk.properties = object(body["properties"].clone());
-    disk.state = Provisioning::Creating;
+    disk.properties.insert("diskSizeGB".into(), json!(size));
+    disk.state = if created { Provisioning::Creating } else { Provisioning::Updating };
     let answer = super::view::resource(state, &disk, None);
     state.insert(disk);
     Ok(Begin {
@@ -79,14 +100,26 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     .into())
 }
 
-/// The disk of a machine's operating system.
-pub(crate) fn os_disk(state: &mut State, call: &Call, id: &str, location: &str, size_gb: u64, vm: &str) {
-    let mut disk = state.fresh(id, &DISK, location, &call.client, call.now);
-    disk.extra.insert("sku".into(), json!({ "name": "Standard_LRS", "tier": "Standard" }));
-    disk.extra.insert("managedBy".into(), json!(vm));
-    disk.properties = object(json!({ "diskSizeGB": size_gb, "osType": "Linux", "diskState": "Attached",
-        "creationData": { "createOption": "FromImage" } }));
-    state.insert(disk);
+/// A disk that comes into being with its machine. `os` is none for a data disk.
+pub(crate) fn of_machine(
+    state: &mut State,
+    call: &Call,
+    location: &str,
+    id: &str,
+    size_gb: u64,
+    disk: &serde_json::Value,
+    os: Option<&str>,
+) {
+    let mut resource = state.fresh(id, &DISK, location, &call.client, call.now);
+    let sku = disk["managedDisk"]["storageAccountType"].as_str().unwrap_or("Standard_LRS");
+    resource.extra.insert("sku".into(), json!({ "name": sku }));
+    let option = if os.is_some() { "FromImage" } else { "Empty" };
+    resource.properties =
+        object(json!({ "diskSizeGB": size_gb, "creationData": { "createOption": option } }));
+    if let Some(os) = os {
+        resource.properties.insert("osType".into(), json!(os));
+    }
+    state.insert(resource);
 }
 
 /// Deletes a disk, a snapshot or an image.
@@ -100,7 +133,7 @@ pub(crate) fn delete(state: &mut State, id: &str, class: Class) -> Outcome<Reply
         ));
     }
     let (subject, location) = (resource.id.clone(), resource.location.clone());
-    let after = state.cancel_operation(id).into_iter().collect();
+    let after = state.end_operation(id);
     if let Some(resource) = state.get_mut(id) {
         resource.state = Provisioning::Deleting;
     }

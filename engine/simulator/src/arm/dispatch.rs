@@ -29,12 +29,8 @@ pub(crate) async fn handle(
     let kind = kind_of(&call);
     let name = call.segments.last().cloned().unwrap_or_default();
     let path = format!("/{}", call.segments.join("/"));
-    let verdict = sim.faults().for_request(Subject {
-        method: &call.method,
-        path: &path,
-        kind: kind.map_or("", |k| k.name),
-        name: &name,
-    });
+    let verdict =
+        sim.faults().for_request(Subject { method: &call.method, path: &path, kind: &kind, name: &name });
     if verdict.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(verdict.delay_ms).min(MAX_DELAY)).await;
     }
@@ -126,18 +122,27 @@ async fn routed(
     Ok(first)
 }
 
-/// The type of resource that a path is about.
-fn kind_of(call: &Call) -> Option<&'static Kind> {
-    let words = &call.lower;
-    let at = words.iter().position(|w| w == "providers");
-    match at {
-        Some(at) => {
-            let namespace = call.segments.get(at + 1)?;
-            versions::find(&format!("{namespace}/{}", call.segments.get(at + 2)?))
-        }
-        None if words.get(2).is_some_and(|w| w == "resourcegroups") => Some(&versions::GROUP),
-        None => None,
+/// The type that fault scripts know a request by: that of the resource, with the action or the child behind it, or what
+/// else the request is about.
+fn kind_of(call: &Call) -> String {
+    let words: Vec<&str> = call.lower.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [_, "oauth2", "token"] | [_, "oauth2", "v2.0", "token"] => return "token".into(),
+        ["metadata", "endpoints"] | [.., ".well-known", "openid-configuration"] => return "metadata".into(),
+        _ if operation::polled(call).is_some() => return "operation".into(),
+        _ => {}
     }
+    let Some(at) = words.iter().position(|w| *w == "providers") else {
+        let is_group = words.get(2).is_some_and(|w| *w == "resourcegroups");
+        return if is_group { versions::GROUP.name.into() } else { String::new() };
+    };
+    let (Some(namespace), Some(kind)) = (call.segments.get(at + 1), call.segments.get(at + 2)) else {
+        return String::new();
+    };
+    let known = versions::find(&format!("{namespace}/{kind}")).map_or("", |k| k.name);
+    // Types and names take turns.
+    let below = call.segments.iter().skip(at + 4).step_by(2);
+    below.fold(known.to_owned(), |kind, word| format!("{kind}/{word}"))
 }
 
 fn route(sim: &Simulator, state: &mut State, call: &Call) -> Outcome<Reply> {
@@ -178,7 +183,24 @@ fn route(sim: &Simulator, state: &mut State, call: &Call) -> Outcome<Reply> {
             _,
             "agreements",
             "current",
-        ] => catalogue::terms(state, call),
+        ] => catalogue::terms(state, call, [7, 9, 11]),
+        [
+            "subscriptions",
+            _,
+            "providers",
+            "microsoft.marketplaceordering",
+            "agreements",
+            _,
+            "offers",
+            _,
+            "plans",
+            _,
+            ..,
+        ] => catalogue::terms(state, call, [5, 7, 9]),
+        ["subscriptions", _, "providers", "microsoft.network", "locations", _, "usages"] => {
+            catalogue::network_usages(state, call)
+        }
+        ["tenants"] => provider::tenants(sim, call),
         ["subscriptions", _, "providers", namespace, kind] => by_kind(state, call, namespace, kind),
         ["subscriptions", _, "resourcegroups", _, "providers", namespace, kind, ..] => {
             provider::require(state, call, namespace)?;
@@ -200,7 +222,26 @@ fn by_kind(state: &mut State, call: &Call, namespace: &str, kind: &str) -> Outco
             ),
         )
     };
-    let kind = found.ok_or_else(unknown)?;
+    let kind = match found {
+        Some(kind) => kind,
+        None if !provider::exists(namespace) => return Err(provider::unknown(namespace)),
+        None => return Err(unknown()),
+    };
+    // Whatever stands behind a resource's name and is not known here is not the resource.
+    let child = match call.segments.len() {
+        5 | 7 => return group::list_of(state, call, kind),
+        8 => false,
+        _ => true,
+    };
+    if child && !(std::ptr::eq(kind, &versions::VM) || std::ptr::eq(kind, &versions::VNET)) {
+        return Err(gateway(404, "NotFound", format!("There is nothing at '/{}'.", call.segments.join("/"))));
+    }
+    if call.method == "HEAD" && !child {
+        call.check_version(kind)?;
+        let group = group::require(state, call)?;
+        let id = format!("{group}/providers/{}/{}", kind.name, call.segment(7));
+        return Ok(Answer::empty(if state.get(&id).is_some() { 204 } else { 404 }).into());
+    }
     let is = |other: &'static Kind| std::ptr::eq(kind, other);
     if is(&versions::VM) {
         vm::handle(state, call)
@@ -243,10 +284,19 @@ fn respond(
     put("x-ms-correlation-request-id", correlation.as_ref().and_then(|c| c.to_str().ok()).unwrap_or(&id));
     put("cache-control", "no-cache");
     put("date", &super::clock::http_date(call.now));
-    let limit = if call.method == "GET" {
-        "x-ms-ratelimit-remaining-subscription-reads"
-    } else {
-        "x-ms-ratelimit-remaining-subscription-writes"
+    put("strict-transport-security", "max-age=31536000; includeSubDomains");
+    put("x-content-type-options", "nosniff");
+    put("x-ms-routing-request-id", &format!("SIMULATED:{}:{id}", call.now.strftime("%Y%m%dT%H%M%SZ")));
+    if let Some(echo) = &call.echo {
+        put("x-ms-client-request-id", echo);
+    }
+    if let Some(etag) = answer.body.as_ref().and_then(|b| b.get("etag")).and_then(Value::as_str) {
+        put("etag", etag);
+    }
+    let limit = match call.method.as_str() {
+        "GET" | "HEAD" => "x-ms-ratelimit-remaining-subscription-reads",
+        "DELETE" => "x-ms-ratelimit-remaining-subscription-deletes",
+        _ => "x-ms-ratelimit-remaining-subscription-writes",
     };
     put(limit, "11999");
     for (name, value) in &answer.headers {

@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::image;
 use super::reply::{Outcome, err};
-use super::state::{Detail, Power, State};
+use super::state::{Detail, Power, Provisioning, State};
 use super::{versions, vm};
 use crate::Simulator;
 use crate::machine::{Base, MachineSpec};
@@ -88,7 +88,15 @@ pub(crate) async fn end_machine(sim: &Simulator, vm: &str) {
     }
 }
 
+/// A deletion that joined another one finds its work done; what has the same name by now is not its own.
+fn is_being_deleted(sim: &Simulator, id: &str) -> bool {
+    sim.state().get(id).is_some_and(|r| r.state == Provisioning::Deleting)
+}
+
 async fn delete(sim: &Simulator, id: &str) -> Outcome<()> {
+    if !is_being_deleted(sim, id) {
+        return Ok(());
+    }
     let is_machine = sim.state().get(id).is_some_and(|r| std::ptr::eq(r.kind, &versions::VM));
     if is_machine {
         end_machine(sim, id).await;
@@ -125,6 +133,9 @@ fn deleted_along(state: &State, vm: &str) -> Vec<String> {
 }
 
 async fn delete_group(sim: &Simulator, id: &str) -> Outcome<()> {
+    if !is_being_deleted(sim, id) {
+        return Ok(());
+    }
     let machines: Vec<String> = {
         let state = sim.state();
         state.below(id).filter(|r| r.vm().is_some()).map(|r| r.id.clone()).collect()

@@ -11,7 +11,7 @@ use super::names;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, ArmError, Outcome, err, gateway};
 use super::state::{Detail, Provisioning, Resource, State};
-use super::versions::GROUP;
+use super::versions::{GROUP, Kind};
 use crate::fault::Polling;
 
 pub(crate) fn not_found(name: &str) -> ArmError {
@@ -33,6 +33,77 @@ pub(crate) fn require(state: &State, call: &Call) -> Outcome<String> {
         ));
     }
     Ok(group.id.clone())
+}
+
+/// `GET` on a type: what there is of it in the group or in the subscription.
+pub(crate) fn list_of(state: &State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
+    call.check_version(kind)?;
+    call.only_get()?;
+    let place = match call.segments.len() {
+        5 => format!("/subscriptions/{}", call.segment(1)),
+        _ => require(state, call)?,
+    };
+    let found = state.below(&place).filter(|r| std::ptr::eq(r.kind, kind));
+    Ok(Answer::list(found.map(|r| super::view::resource(state, r, None)).collect()).into())
+}
+
+/// `PATCH` of a resource: its tags are replaced.
+pub(crate) fn patch_tags(state: &mut State, call: &Call, kind: &Kind, id: &str) -> Outcome<Reply> {
+    let body = call.object()?;
+    let tags = names::tags(&body)?;
+    let missing = || super::network::missing(kind, call.segment(7), call.segment(3));
+    let resource = state.get_mut(id).ok_or_else(missing)?;
+    idle(resource)?;
+    if body.get("tags").is_some() {
+        resource.tags = tags;
+        state.touch(id);
+    }
+    let resource = state.get(id).ok_or_else(missing)?;
+    Ok(Answer::json(200, super::view::resource(state, resource, None)).into())
+}
+
+/// One operation at a time.
+pub(crate) fn idle(resource: &Resource) -> Outcome<()> {
+    if resource.state.is_final() {
+        return Ok(());
+    }
+    let (id, word) = (&resource.id, resource.state.word());
+    Err(match resource.kind.name.starts_with("Microsoft.Network/") {
+        true => err(
+            409,
+            "AnotherOperationInProgress",
+            format!(
+                "Another operation on this or dependent resource is in progress: {id} is in state {word}."
+            ),
+        ),
+        false => err(
+            409,
+            "Conflict",
+            format!("The request failed due to conflict with a concurrent request: {id} is in state {word}."),
+        ),
+    })
+}
+
+/// A resource never moves to another location.
+pub(crate) fn same_location(resource: &Resource, location: &str) -> Outcome<()> {
+    if resource.location == location {
+        return Ok(());
+    }
+    let (name, place) = (&resource.name, &resource.location);
+    Err(gateway(
+        409,
+        "InvalidResourceLocation",
+        format!(
+            "The resource '{name}' already exists in location '{place}'. A resource with the same name cannot be created \
+             in location '{location}'. Please select a new resource name."
+        ),
+    ))
+}
+
+/// 409 about a property that is fixed once the resource exists.
+pub(crate) fn fixed(property: &str) -> ArmError {
+    err(409, "PropertyChangeNotAllowed", format!("Changing property '{property}' is not allowed."))
+        .at(property)
 }
 
 pub(crate) fn handle(state: &mut State, call: &Call) -> Outcome<Reply> {
@@ -128,7 +199,7 @@ fn delete(state: &mut State, id: &str, name: &str) -> Outcome<Reply> {
     foreign_users(state, &subject)?;
     let inside: Vec<String> = state.below(&subject).map(|r| r.id.clone()).collect();
     for resource in &inside {
-        after.extend(state.cancel_operation(resource));
+        after.extend(state.end_operation(resource));
         after.extend(super::image::captures_of(state, resource));
     }
     for resource in inside.iter().chain([&subject]) {
@@ -175,6 +246,7 @@ fn foreign_users(state: &State, group: &str) -> Outcome<()> {
 /// `GET S/resourcegroups`.
 pub(crate) fn list(state: &State, call: &Call) -> Outcome<Reply> {
     call.check_version(&GROUP)?;
+    call.only_get()?;
     let filter = Filter::parse(call.query("$filter"))?;
     let prefix = format!("/subscriptions/{}", call.segment(1));
     let groups = state.below(&prefix).filter(|r| matches!(r.detail, Detail::Group) && filter.fits(r));
@@ -184,13 +256,19 @@ pub(crate) fn list(state: &State, call: &Call) -> Outcome<Reply> {
 /// `GET S/resources` and `GET S/resourcegroups/{g}/resources`.
 pub(crate) fn resources(state: &State, call: &Call, prefix: &str) -> Outcome<Reply> {
     call.check_version(&super::versions::RESOURCE)?;
+    call.only_get()?;
+    if call.segments.len() > 3 {
+        require(state, call)?;
+    }
     let filter = Filter::parse(call.query("$filter"))?;
+    // Resource Manager leaves the tags out when name and value of one are what was asked for.
+    let shows_tags = filter.tag_value.is_none();
     let found = state.below(prefix).filter(|r| !matches!(r.detail, Detail::Group) && filter.fits(r));
     let values = found
         .map(|r| {
             let mut entry =
                 json!({ "id": r.id, "name": r.name, "type": r.kind.name, "location": r.location });
-            if !r.tags.is_empty() {
+            if shows_tags && !r.tags.is_empty() {
                 entry["tags"] = Value::Object(r.tags.clone());
             }
             for key in ["sku", "plan", "zones"] {
@@ -240,6 +318,10 @@ impl Filter {
             let tail = tail.trim();
             rest = if tail.is_empty() { "" } else { tail.strip_prefix("and ").ok_or_else(bad)?.trim_start() };
         }
+        // A value alone would match nothing that its sender had in mind.
+        if filter.tag_value.is_some() && filter.tag_name.is_none() {
+            return Err(bad());
+        }
         Ok(filter)
     }
 
@@ -283,8 +365,14 @@ mod tests {
         assert_eq!(filter.tag_name.as_deref(), Some("it's"));
         assert_eq!(filter.tag_value.as_deref(), Some("a and b"));
         assert_eq!(Filter::parse(None).unwrap(), Filter::default());
-        for bad in ["tagName", "tagName ne 'x'", "tagName eq x", "what eq 'x'", "name eq 'a' or name eq 'b'"]
-        {
+        for bad in [
+            "tagName",
+            "tagName ne 'x'",
+            "tagName eq x",
+            "tagValue eq 'x'",
+            "what eq 'x'",
+            "name eq 'a' or name eq 'b'",
+        ] {
             assert_eq!(Filter::parse(Some(bad)).unwrap_err().code, "InvalidFilterInQueryString", "{bad}");
         }
     }

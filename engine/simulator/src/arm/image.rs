@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
-use super::reply::{Answer, Outcome, err, invalid};
+use super::reply::{Answer, Outcome, err, invalid, not_allowed};
 use super::state::{Detail, ImageState, Power, Provisioning, Resource, State, id_of};
 use super::versions::{IMAGE, VM};
 use super::{group, names, network};
@@ -19,20 +19,7 @@ use crate::machine::Base;
 pub(crate) fn handle(state: &mut State, call: &Call) -> Outcome<Reply> {
     call.check_version(&IMAGE)?;
     let view = |state: &State, image: &Resource| super::view::resource(state, image, None);
-    let Some(name) = call.segments.get(7) else {
-        let prefix = if call.segments.len() > 5 {
-            call.group_id()
-        } else {
-            format!("/subscriptions/{}", call.segment(1))
-        };
-        let prefix = format!("{}/", prefix.to_lowercase());
-        let list = state
-            .of_kind(&IMAGE)
-            .filter(|i| i.id.to_lowercase().starts_with(&prefix))
-            .map(|i| view(state, i))
-            .collect();
-        return Ok(Answer::list(list).into());
-    };
+    let name = call.segment(7);
     let id = format!("{}/providers/Microsoft.Compute/images/{name}", group::require(state, call)?);
     match call.method.as_str() {
         "GET" => {
@@ -40,6 +27,7 @@ pub(crate) fn handle(state: &mut State, call: &Call) -> Outcome<Reply> {
             Ok(Answer::json(200, view(state, image)).into())
         }
         "PUT" => put(state, call, &id, name),
+        "PATCH" => group::patch_tags(state, call, &IMAGE, &id),
         "DELETE" => super::disk::delete(state, &id, Class::Compute),
         _ => Err(call.method_not_allowed()),
     }
@@ -50,7 +38,14 @@ fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
     names::check(&IMAGE, name)?;
     let tags = names::tags(&body)?;
     let location = group::required_location(&body)?;
-    if state.get(id).is_some() {
+    if let Some(image) = state.get(id) {
+        group::same_location(image, &location)?;
+        group::idle(image)?;
+        let source = id_of(&body["properties"]["sourceVirtualMachine"]);
+        let old = image.properties.get("sourceVirtualMachine").map(id_of).unwrap_or_default();
+        if !source.is_empty() && !super::state::same(source, old) {
+            return Err(group::fixed("sourceVirtualMachine"));
+        }
         let image = state.get_mut(id).expect("it was there a line before, under the same lock");
         image.tags = tags;
         let image = state.get(id).expect("it was there a line before, under the same lock");
@@ -77,14 +72,26 @@ fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
         ));
     }
     let inner = vm.vm().expect("resources of this kind have a machine part");
+    group::idle(vm)?;
     if !inner.generalized {
-        return Err(invalid(
-            "sourceVirtualMachine",
-            format!(
-                "Before capturing an image, the virtual machine must be generalized. The Virtual Machine '{}' is not generalized.",
-                vm.name
-            ),
-        ));
+        return Err(not_allowed(format!(
+            "The operation 'create image' requires the Virtual Machine '{}' to be Generalized.",
+            vm.name
+        )));
+    }
+    if inner.power != Power::Deallocated {
+        return Err(not_allowed(format!(
+            "Operation 'create image' is not allowed on VM '{}' since the VM is not deallocated.",
+            vm.name
+        )));
+    }
+    if let Some(kind) =
+        super::vm_create::security_type(vm.properties.get("securityProfile").unwrap_or(&Value::Null))
+    {
+        return Err(not_allowed(format!(
+            "The operation 'create image' is not supported for the Virtual Machine '{}' of security type {kind}.",
+            vm.name
+        )));
     }
     let generation = body["properties"]["hyperVGeneration"].as_str().unwrap_or(&inner.generation).to_owned();
     if !generation.eq_ignore_ascii_case(&inner.generation) {

@@ -225,7 +225,7 @@ pub(crate) fn admin_password(password: &str, windows: bool) -> Outcome<()> {
 
 pub(crate) fn computer_name(name: &str, windows: bool) -> Outcome<()> {
     let longest = if windows { 15 } else { 64 };
-    let signs = name.chars().all(|c| c.is_alphanumeric() || c == '-' || (!windows && c == '.'));
+    let signs = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || (!windows && c == '.'));
     let digits = windows && name.chars().all(|c| c.is_ascii_digit());
     if name.is_empty() || name.len() > longest || !signs || digits || name.ends_with('-') {
         let kind = if windows { "Windows" } else { "Linux" };

@@ -8,9 +8,9 @@ use super::call::Call;
 use super::effect::Effect;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, ArmError, Outcome, err, gateway, invalid};
-use super::state::{Provisioning, Resource, State, id_of, object, same, split_child};
-use super::versions::{Kind, NIC, NSG, PUBLIC_IP, SUBNET, VNET};
-use super::{group, names};
+use super::state::{Provisioning, Resource, State, id_of, object, same};
+use super::versions::{Kind, NIC, NSG, PUBLIC_IP, VNET};
+use super::{group, interface, names, virtual_network};
 use crate::fault::Polling;
 
 pub(crate) fn missing(kind: &Kind, name: &str, group: &str) -> ArmError {
@@ -81,63 +81,30 @@ fn in_use(resource: &Resource, user: &str) -> ArmError {
             ),
         )
     } else {
-        (
-            "InUseSubnetCannotBeDeleted",
-            format!(
-                "Subnet of {id} is in use by {user} and cannot be deleted. In order to delete the subnet, delete all the resources within the subnet."
-            ),
-        )
+        return virtual_network::subnet_in_use(id, user);
     };
     err(400, code, text)
 }
 
 pub(crate) fn handle(state: &mut State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
     call.check_version(kind)?;
-    let Some(name) = call.segments.get(7) else { return list(state, call, kind) };
+    let name = call.segment(7);
     if std::ptr::eq(kind, &VNET) && call.segments.len() > 8 {
-        return subnets(state, call);
+        return virtual_network::subnets(state, call);
     }
     let group_id = group::require(state, call)?;
     let short = kind.name.rsplit('/').next().unwrap_or_default();
-    let id = format!("{group_id}/providers/Microsoft.Network/{short}/{name}");
+    let id = state.canonical(format!("{group_id}/providers/Microsoft.Network/{short}/{name}"));
+    super::conditional::check(call, state.get(&id))?;
     match call.method.as_str() {
         "GET" => {
             let resource = state.get(&id).ok_or_else(|| missing(kind, name, call.segment(3)))?;
             Ok(Answer::json(200, super::view::resource(state, resource, None)).into())
         }
         "PUT" => put(state, call, kind, &id, name),
+        "PATCH" => group::patch_tags(state, call, kind, &id),
         "DELETE" => delete(state, &id),
         _ => Err(call.method_not_allowed()),
-    }
-}
-
-fn list(state: &State, call: &Call, kind: &'static Kind) -> Outcome<Reply> {
-    let prefix = format!(
-        "{}/",
-        if call.segments.len() > 5 { call.group_id() } else { format!("/subscriptions/{}", call.segment(1)) }
-            .to_lowercase()
-    );
-    let fits = |r: &&Resource| r.id.to_lowercase().starts_with(&prefix);
-    Ok(Answer::list(
-        state.of_kind(kind).filter(fits).map(|r| super::view::resource(state, r, None)).collect(),
-    )
-    .into())
-}
-
-fn subnets(state: &State, call: &Call) -> Outcome<Reply> {
-    call.check_version(&SUBNET)?;
-    if call.method != "GET" {
-        return Err(call.method_not_allowed());
-    }
-    let id = format!("{}/providers/Microsoft.Network/virtualNetworks/{}", call.group_id(), call.segment(7));
-    let network = state.get(&id).ok_or_else(|| missing(&VNET, call.segment(7), call.segment(3)))?;
-    let all = network.properties.get("subnets").and_then(Value::as_array).cloned().unwrap_or_default();
-    match call.segments.get(9) {
-        None => Ok(Answer::list(all).into()),
-        Some(name) => state
-            .subnet(&format!("{id}/subnets/{name}"))
-            .map(|subnet| Answer::json(200, subnet.clone()).into())
-            .ok_or_else(|| missing(&SUBNET, name, call.segment(3))),
     }
 }
 
@@ -147,39 +114,14 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
     let tags = names::tags(&body)?;
     let location = group::required_location(&body)?;
     let mut properties = object(body["properties"].clone());
-    let existing =
-        state.get(id).map(|r| (r.location.clone(), r.state, r.created_by.clone(), r.properties.clone()));
-    if let Some((place, provisioning, ..)) = &existing {
-        if *place != location {
-            return Err(gateway(
-                409,
-                "InvalidResourceLocation",
-                format!(
-                    "The resource '{name}' already exists in location '{place}' in resource group '{}'. A resource with the same \
-                 name cannot be created in location '{location}'. Please select a new resource name.",
-                    call.segment(3)
-                ),
-            ));
-        }
-        if *provisioning == Provisioning::Deleting {
-            return Err(err(
-                409,
-                "AnotherOperationInProgress",
-                format!("Another operation on this or dependent resource is in progress for {id}."),
-            ));
-        }
+    let existing = state.get(id).map(|r| (r.created_by.clone(), r.created_at, r.properties.clone()));
+    if let Some(resource) = state.get(id) {
+        group::same_location(resource, &location)?;
+        group::idle(resource)?;
     }
-    let before = existing.as_ref().map(|(.., p)| p.clone()).unwrap_or_default();
+    let before = existing.as_ref().map(|(_, _, p)| p.clone()).unwrap_or_default();
     if std::ptr::eq(kind, &VNET) {
-        let subnets = properties.entry("subnets").or_insert_with(|| json!([]));
-        for subnet in subnets.as_array_mut().into_iter().flatten() {
-            let subnet_name = subnet["name"].as_str().unwrap_or("default").to_owned();
-            subnet["id"] = json!(format!("{id}/subnets/{subnet_name}"));
-            subnet["properties"]["provisioningState"] = json!("Succeeded");
-            if let Some(reference) = subnet["properties"].get("networkSecurityGroup") {
-                require(state, reference, &NSG, &location)?;
-            }
-        }
+        virtual_network::check(state, id, &location, &mut properties, &before)?;
     } else if std::ptr::eq(kind, &PUBLIC_IP) {
         let standard = body["sku"]["name"].as_str().is_some_and(|s| s.eq_ignore_ascii_case("Standard"));
         let fixed = properties
@@ -197,7 +139,29 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             properties.get("dnsSettings").and_then(|d| d["domainNameLabel"].as_str()).map(str::to_owned)
         {
             names::check_dns_label(&label)?;
-            properties["dnsSettings"]["fqdn"] = json!(format!("{label}.{location}.cloudapp.azure.com"));
+            let fqdn = format!("{label}.{location}.cloudapp.azure.com");
+            let taken = state.of_kind(&PUBLIC_IP).any(|ip| {
+                let other = ip.properties.get("dnsSettings").and_then(|d| d["fqdn"].as_str());
+                other == Some(fqdn.as_str()) && !same(&ip.id, id)
+            });
+            if taken {
+                return Err(err(
+                    400,
+                    "DnsRecordInUse",
+                    format!("DNS record {fqdn} is already used by another public IP."),
+                ));
+            }
+            properties["dnsSettings"]["fqdn"] = json!(fqdn);
+        }
+        let limit = state.market.limit("PublicIPAddresses", &location);
+        if existing.is_none() && super::catalogue::count(state, &PUBLIC_IP, &location) >= limit {
+            return Err(err(
+                400,
+                "PublicIPCountLimitReached",
+                format!(
+                    "Cannot create more than {limit} public IP addresses for this subscription in this region."
+                ),
+            ));
         }
         match before.get("ipAddress") {
             Some(address) => {
@@ -213,7 +177,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             None => {}
         }
     } else if std::ptr::eq(kind, &NIC) {
-        interface(state, id, &location, &mut properties)?;
+        interface::check(state, id, &location, &mut properties, &before)?;
         let mac = before.get("macAddress").cloned().unwrap_or_else(|| json!(state.new_mac()));
         properties.insert("macAddress".into(), mac);
     } else if let Some(rules) = properties.get_mut("securityRules").and_then(Value::as_array_mut) {
@@ -251,8 +215,9 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
             extra.insert(key.to_owned(), value.clone());
         }
     }
-    let creator = existing.map_or_else(|| call.client.clone(), |(_, _, by, _)| by);
-    let mut resource = state.fresh(id, kind, &location, &creator, call.now);
+    let (creator, at) =
+        existing.map_or_else(|| (call.client.clone(), call.now), |(creator, at, _)| (creator, at));
+    let mut resource = state.fresh(id, kind, &location, &creator, at);
     resource.tags = tags;
     resource.extra = extra;
     resource.properties = properties;
@@ -275,7 +240,7 @@ fn put(state: &mut State, call: &Call, kind: &'static Kind, id: &str, name: &str
 }
 
 /// A reference to a resource that must exist, in the same place.
-fn require<'a>(
+pub(crate) fn require<'a>(
     state: &'a State,
     reference: &Value,
     kind: &'static Kind,
@@ -316,67 +281,13 @@ fn require<'a>(
     }
 }
 
-fn interface(
-    state: &State,
-    id: &str,
-    location: &str,
-    properties: &mut serde_json::Map<String, Value>,
-) -> Outcome<()> {
-    if let Some(group) = properties.get("networkSecurityGroup") {
-        require(state, group, &NSG, location)?;
-    }
-    let configurations = properties.get_mut("ipConfigurations").and_then(Value::as_array_mut);
-    let Some(configurations) = configurations.filter(|c| !c.is_empty()) else {
-        return Err(invalid(
-            "ipConfigurations",
-            "Network interface must have at least one IP configuration.",
-        ));
-    };
-    for configuration in configurations {
-        let name = configuration["name"].as_str().unwrap_or("ipconfig").to_owned();
-        configuration["id"] = json!(format!("{id}/ipConfigurations/{name}"));
-        let inner = &mut configuration["properties"];
-        let subnet = id_of(&inner["subnet"]).to_owned();
-        let network = split_child(&subnet, "/subnets/").map(|(network, _)| network).unwrap_or_default();
-        require(state, &json!({ "id": network }), &VNET, location)?;
-        if state.subnet(&subnet).is_none() {
-            return Err(err(
-                400,
-                "InvalidResourceReference",
-                format!("Resource {subnet} referenced by resource {id} was not found."),
-            ));
-        }
-        if let Some(address) = inner.get("publicIPAddress") {
-            let address = require(state, address, &PUBLIC_IP, location)?;
-            let other =
-                state.nics_referring("publicIPAddress", &address.id).find(|(nic, _)| !same(&nic.id, id));
-            if let Some((_, user)) = other {
-                return Err(err(
-                    400,
-                    "PublicIPAddressInUse",
-                    format!("Resource {} is already in use by {user}.", address.id),
-                ));
-            }
-        }
-        let neighbours =
-            state.nics_referring("subnet", &subnet).filter(|(nic, _)| !same(&nic.id, id)).count();
-        if inner.get("privateIPAddress").is_none() {
-            inner["privateIPAddress"] = json!(format!("10.0.0.{}", 4 + neighbours % 250));
-        }
-        inner["privateIPAddressVersion"] = json!("IPv4");
-        inner["provisioningState"] = json!("Succeeded");
-        inner["primary"] = json!(true);
-    }
-    Ok(())
-}
-
 fn delete(state: &mut State, id: &str) -> Outcome<Reply> {
     let Some(resource) = state.get(id) else { return Ok(Answer::empty(204).into()) };
     if let Some(user) = user(state, resource) {
         return Err(in_use(resource, &user));
     }
     let (subject, location) = (resource.id.clone(), resource.location.clone());
-    let after = state.cancel_operation(id).into_iter().collect();
+    let after = state.end_operation(id);
     if let Some(resource) = state.get_mut(id) {
         resource.state = Provisioning::Deleting;
     }

@@ -78,6 +78,11 @@ impl ArmError {
         self
     }
 
+    pub fn with_detail(mut self, detail: ArmError) -> Self {
+        self.details.push(detail);
+        self
+    }
+
     pub fn value(&self) -> Value {
         let mut error = Map::new();
         error.insert("code".into(), json!(self.code));

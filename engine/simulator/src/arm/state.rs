@@ -133,6 +133,11 @@ impl Resource {
         }
     }
 
+    /// The etag as answers show it.
+    pub fn etag_text(&self) -> String {
+        format!("W/\"{}\"", self.etag)
+    }
+
     /// The part that all kinds of answers share.
     pub fn envelope(&self) -> Value {
         let mut body = Map::new();
@@ -298,6 +303,14 @@ impl State {
         self.next_etag
     }
 
+    /// Gives a resource a new etag, because it was written.
+    pub fn touch(&mut self, id: &str) {
+        let etag = self.new_etag();
+        if let Some(resource) = self.get_mut(id) {
+            resource.etag = etag;
+        }
+    }
+
     pub fn has_subscription(&self, id: &str) -> bool {
         self.subscriptions.contains(&id.to_ascii_lowercase())
     }
@@ -308,6 +321,11 @@ impl State {
 
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Resource> {
         self.resources.get_mut(&id.to_ascii_lowercase())
+    }
+
+    /// The id as its first writer spelt it.
+    pub fn canonical(&self, id: String) -> String {
+        self.get(&id).map_or(id, |resource| resource.id.clone())
     }
 
     pub fn insert(&mut self, resource: Resource) {
@@ -532,6 +550,13 @@ impl State {
     pub fn running_operation(&self, resource: &str) -> Option<CancellationToken> {
         let id = self.get(resource)?.operation.as_ref()?;
         Some(self.operations.get(id)?.done.clone())
+    }
+
+    /// What a deletion has to wait for: another deletion is joined, any other operation is ended.
+    pub fn end_operation(&mut self, resource: &str) -> Vec<CancellationToken> {
+        let joins = self.get(resource).is_some_and(|r| r.state == Provisioning::Deleting);
+        let token = if joins { self.running_operation(resource) } else { self.cancel_operation(resource) };
+        token.into_iter().collect()
     }
 
     /// Ends the operation that runs on a resource, if any; gives the token that fires when its task is over.

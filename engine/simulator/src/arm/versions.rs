@@ -190,6 +190,7 @@ kinds! {
     SKU = "Microsoft.Compute/skus", SKUS;
     COMPUTE_LOCATION = "Microsoft.Compute/locations", COMPUTE;
     OFFER_TYPE = "Microsoft.MarketplaceOrdering/offerTypes", ORDERING;
+    AGREEMENT = "Microsoft.MarketplaceOrdering/agreements", ORDERING;
 }
 
 /// The type with this name, in any case.

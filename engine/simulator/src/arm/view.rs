@@ -4,13 +4,15 @@ use serde_json::{Value, json};
 
 use super::clock::stamp;
 use super::state::{Resource, State};
-use super::versions::{NIC, NSG, PUBLIC_IP, VM};
+use super::versions::{DISK, NIC, NSG, PUBLIC_IP, VM};
 
 /// The body of a resource; `expand` is the query parameter `$expand`.
 pub(crate) fn resource(state: &State, resource: &Resource, expand: Option<&str>) -> Value {
     let mut body = resource.envelope();
-    body["etag"] = json!(format!("W/\"{}\"", resource.etag));
     let kind = resource.kind;
+    if std::ptr::eq(kind, &VM) || kind.name.starts_with("Microsoft.Network/") {
+        body["etag"] = json!(resource.etag_text());
+    }
     if std::ptr::eq(kind, &VM) {
         body["properties"]["timeCreated"] = json!(stamp(resource.created_at));
         if expand.is_some_and(|e| e.eq_ignore_ascii_case("instanceView")) {
@@ -23,6 +25,13 @@ pub(crate) fn resource(state: &State, resource: &Resource, expand: Option<&str>)
     } else if std::ptr::eq(kind, &PUBLIC_IP) {
         if let Some((_, config)) = state.nics_referring("publicIPAddress", &resource.id).next() {
             body["properties"]["ipConfiguration"] = json!({ "id": config });
+        }
+    } else if std::ptr::eq(kind, &DISK) {
+        let user = state.vm_of_disk(&resource.id);
+        body["properties"]["diskState"] = json!(if user.is_some() { "Attached" } else { "Unattached" });
+        body["properties"]["timeCreated"] = json!(stamp(resource.created_at));
+        if let Some(vm) = user {
+            body["managedBy"] = json!(vm.id);
         }
     } else if std::ptr::eq(kind, &NSG) {
         let nics: Vec<Value> = state

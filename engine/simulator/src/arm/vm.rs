@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
@@ -18,18 +18,13 @@ use crate::{Simulator, ssh};
 
 pub(crate) fn handle(state: &mut State, call: &Call) -> Outcome<Reply> {
     call.check_version(&VM)?;
-    let Some(name) = call.segments.get(7) else {
-        let prefix = if call.segments.len() > 5 {
-            call.group_id()
-        } else {
-            format!("/subscriptions/{}", call.segment(1))
-        };
-        let prefix = format!("{}/", prefix.to_lowercase());
-        let list = state.of_kind(&VM).filter(|v| v.id.to_lowercase().starts_with(&prefix));
-        return Ok(Answer::list(list.map(|v| super::view::resource(state, v, None)).collect()).into());
-    };
+    let name = call.segment(7);
     let id = format!("{}/providers/Microsoft.Compute/virtualMachines/{name}", group::require(state, call)?);
     let missing = || network::missing(&VM, name, call.segment(3));
+    super::conditional::check(call, state.get(&id))?;
+    if call.segments.len() > 9 {
+        return Err(gateway(404, "NotFound", "There is nothing at this path."));
+    }
     if let Some(action) = call.lower.get(8) {
         let vm = state.get(&id).ok_or_else(missing)?;
         if action == "instanceview" && call.method == "GET" {
@@ -46,22 +41,49 @@ pub(crate) fn handle(state: &mut State, call: &Call) -> Outcome<Reply> {
             Ok(Answer::json(200, super::view::resource(state, vm, call.query("$expand"))).into())
         }
         "PUT" if state.get(&id).is_none() => vm_create::put(state, call, &id, name),
-        "PUT" | "PATCH" => {
-            let body = call.object()?;
-            let tags = names::tags(&body)?;
-            let vm = state.get_mut(&id).ok_or_else(missing)?;
-            if !vm.state.is_final() {
-                return Err(not_allowed(format!("The VM '{name}' is in state {}.", vm.state.word())));
-            }
-            if body.get("tags").is_some() {
-                vm.tags = tags;
-            }
-            let vm = state.get(&id).ok_or_else(missing)?;
-            Ok(Answer::json(200, super::view::resource(state, vm, None)).into())
-        }
+        "PUT" => update(state, call, &id),
+        "PATCH" => group::patch_tags(state, call, &VM, &id),
         "DELETE" => delete(state, &id),
         _ => Err(call.method_not_allowed()),
     }
+}
+
+/// `PUT` of a machine that exists: tags and size may change, the rest is fixed.
+fn update(state: &mut State, call: &Call, id: &str) -> Outcome<Reply> {
+    let body = call.object()?;
+    let tags = names::tags(&body)?;
+    let location = group::required_location(&body)?;
+    let vm = state.get_mut(id).expect("the caller has looked it up under the same lock");
+    group::same_location(vm, &location)?;
+    group::idle(vm)?;
+    let new = &body["properties"];
+    let old = Value::Object(vm.properties.clone());
+    for (pointer, name) in [
+        ("/storageProfile/imageReference/id", "imageReference"),
+        ("/storageProfile/imageReference/publisher", "imageReference"),
+        ("/storageProfile/imageReference/offer", "imageReference"),
+        ("/storageProfile/imageReference/sku", "imageReference"),
+        ("/storageProfile/imageReference/version", "imageReference"),
+        ("/storageProfile/osDisk/name", "osDisk.name"),
+        ("/osProfile/computerName", "osProfile.computerName"),
+        ("/osProfile/adminUsername", "osProfile.adminUsername"),
+    ] {
+        if new.pointer(pointer).is_some_and(|value| Some(value) != old.pointer(pointer)) {
+            return Err(group::fixed(name));
+        }
+    }
+    let size = new["hardwareProfile"]["vmSize"].as_str().map(str::to_owned);
+    if let Some(size) = &size {
+        let found = state.market.size(size, &location).map(|s| s.name.clone());
+        let size = found.ok_or_else(|| vm_create::unknown_size(state, size, &location))?;
+        let vm = state.get_mut(id).expect("it was there before, under the same lock");
+        vm.properties.insert("hardwareProfile".into(), json!({ "vmSize": size }));
+    }
+    let vm = state.get_mut(id).expect("it was there before, under the same lock");
+    vm.tags = tags;
+    state.touch(id);
+    let vm = state.get(id).expect("it was there before, under the same lock");
+    Ok(Answer::json(200, super::view::resource(state, vm, None)).into())
 }
 
 fn start_operation(vm: &Resource, duration: u64, effect: Effect, after: Vec<CancellationToken>) -> Begin {
@@ -81,16 +103,7 @@ fn start_operation(vm: &Resource, duration: u64, effect: Effect, after: Vec<Canc
 
 fn act(state: &mut State, id: &str, action: &str) -> Outcome<Reply> {
     let vm = state.get_mut(id).expect("the caller has looked it up under the same lock");
-    if !vm.state.is_final() {
-        return Err(err(
-            409,
-            "Conflict",
-            format!(
-                "The request failed due to conflict with a concurrent request: the VM is in state {}.",
-                vm.state.word()
-            ),
-        ));
-    }
+    group::idle(vm)?;
     let subject = vm.id.clone();
     let inner = vm.vm_mut().expect("resources of this kind have a machine part");
     let (power, generalized) = (inner.power, inner.generalized);
@@ -103,12 +116,25 @@ fn act(state: &mut State, id: &str, action: &str) -> Outcome<Reply> {
                 )));
             }
             inner.generalized = true;
+            state.touch(id);
             return Ok(Answer::empty(200).into());
         }
         "start" | "restart" if generalized => {
-            return Err(not_allowed(format!("The VM '{}' is generalized and can't be started.", vm.name)));
+            return Err(not_allowed(format!(
+                "Operation '{action}' is not allowed on VM '{}' since the VM is generalized.",
+                vm.name
+            )));
         }
-        "restart" if power != Power::Running => return Err(not_allowed("The VM is not running.")),
+        "restart" if power != Power::Running => {
+            return Err(not_allowed(format!(
+                "The operation 'restart' requires the VM '{}' to be running.",
+                vm.name
+            )));
+        }
+        // What is so already stays so: that is no error, and changes nothing.
+        "start" if power == Power::Running => (1, Effect::Settle, power),
+        "poweroff" if matches!(power, Power::Stopped | Power::Deallocated) => (1, Effect::Settle, power),
+        "deallocate" if power == Power::Deallocated => (1, Effect::Settle, power),
         "start" => (20, Effect::Start { vm: subject }, Power::Starting),
         "restart" => (30, Effect::Restart { vm: subject }, Power::Starting),
         "poweroff" => (15, Effect::Stop { vm: subject, deallocate: false }, Power::Stopping),
@@ -124,7 +150,7 @@ fn delete(state: &mut State, id: &str) -> Outcome<Reply> {
     if state.get(id).is_none() {
         return Ok(Answer::empty(204).into());
     }
-    let mut after: Vec<CancellationToken> = state.cancel_operation(id).into_iter().collect();
+    let mut after = state.end_operation(id);
     after.extend(super::image::captures_of(state, id));
     let vm = state.get_mut(id).expect("it was there a line before, under the same lock");
     vm.state = Provisioning::Deleting;

@@ -12,11 +12,13 @@ use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Outcome, err, invalid, not_allowed};
 use super::state::{Detail, Power, Provisioning, State, VmState, id_of, object};
 use super::versions::{IMAGE, NIC, VM};
-use super::{catalogue, disk, group, names};
+use super::{catalogue, disk, group, names, vm_disks};
 use crate::fault::Polling;
 use crate::machine::{Base, MachineSpec};
-use crate::seed::Plan;
+use crate::seed::{Plan, SeedSize};
 
+/// Bytes, decoded.
+const MAX_CUSTOM_DATA: usize = 65_535;
 /// What a source image says about the machine.
 struct Source {
     base: Base,
@@ -24,6 +26,45 @@ struct Source {
     generation: String,
     plan: Option<Plan>,
     size_gb: u64,
+    /// Of a platform image.
+    exact_version: Option<String>,
+}
+
+/// `TrustedLaunch` or `ConfidentialVM`, where the machine has more than the standard security.
+pub(crate) fn security_type(profile: &Value) -> Option<&str> {
+    let kind = profile["securityType"].as_str()?;
+    (!kind.eq_ignore_ascii_case("Standard")).then_some(kind)
+}
+
+pub(crate) fn unknown_size(state: &State, wanted: &str, location: &str) -> super::reply::ArmError {
+    let known = state.market.sizes.iter().filter(|s| s.is_in(location)).map(|s| s.name.as_str());
+    invalid(
+        "vmSize",
+        format!(
+            "The value {wanted} provided for the VM size is not valid. The valid sizes in the current region are: {}.",
+            known.collect::<Vec<_>>().join(",")
+        ),
+    )
+}
+
+/// Whether machines, cores and cores of the family are left.
+fn quota(state: &State, size: &SeedSize, location: &str) -> Outcome<()> {
+    let cores = u64::from(size.cores);
+    for (name, shown, needed) in [
+        ("virtualMachines", "Virtual Machines", 1),
+        ("cores", "Total Regional Cores", cores),
+        (size.family.as_str(), &format!("{} Cores", size.family), cores),
+    ] {
+        let limit = state.market.limit(name, location);
+        let used = catalogue::used(state, name, location);
+        if used + needed > limit {
+            return Err(not_allowed(format!(
+                "Operation could not be completed as it results in exceeding approved {shown} quota. Additional details - Deployment Model: Resource Manager, Location: {location}, Current Limit: {limit}, Current Usage: {used}, Additional Required: {needed}, (Minimum) New Limit Required: {}.",
+                used + needed
+            )));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outcome<Reply> {
@@ -33,10 +74,8 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
     let tags = names::tags(&body)?;
     let location = group::required_location(&body)?;
     let wanted = properties["hardwareProfile"]["vmSize"].as_str().unwrap_or("Standard_A1");
-    let size = state.market.size(wanted, &location).cloned().ok_or_else(|| {
-        invalid("vmSize", format!("The value {wanted} provided for the VM size is not valid. The valid sizes in the current region are: {}.",
-            state.market.sizes.iter().filter(|s| s.is_in(&location)).map(|s| s.name.clone()).collect::<Vec<_>>().join(",")))
-    })?;
+    let size = state.market.size(wanted, &location).cloned();
+    let size = size.ok_or_else(|| unknown_size(state, wanted, &location))?;
     if size.is_restricted(&location) {
         return Err(err(
             409,
@@ -46,18 +85,7 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
             ),
         ));
     }
-    let (used, limit) = (catalogue::cores_used(state, &location), state.market.limit("cores", &location));
-    if used + u64::from(size.cores) > limit {
-        return Err(err(
-            409,
-            "OperationNotAllowed",
-            format!(
-                "Operation could not be completed as it results in exceeding approved Total Regional Cores quota. Additional details - Deployment Model: Resource Manager, Location: {location}, Current Limit: {limit}, Current Usage: {used}, Additional Required: {}, (Minimum) New Limit Required: {}.",
-                size.cores,
-                used + u64::from(size.cores)
-            ),
-        ));
-    }
+    quota(state, &size, &location)?;
     let storage = &properties["storageProfile"];
     let source = source(state, &storage["imageReference"], &location)?;
     if !size.generations.iter().any(|g| g.eq_ignore_ascii_case(&source.generation)) {
@@ -70,8 +98,19 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
             ),
         ));
     }
+    let secured = security_type(&properties["securityProfile"])
+        .filter(|_| source.generation.eq_ignore_ascii_case("V1"));
+    if let Some(kind) = secured {
+        return Err(err(
+            400,
+            "BadRequest",
+            format!(
+                "Use of {kind} setting is not supported for the provided image. Please select Gen2 image."
+            ),
+        ));
+    }
     check_plan(state, &body["plan"], &source)?;
-    let spec = os_profile(&properties["osProfile"], id, &source)?;
+    let spec = os_profile(&properties["osProfile"], id, name, &source)?;
     interfaces(state, properties, &location, id)?;
 
     let os_disk = &storage["osDisk"];
@@ -92,18 +131,8 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
         ));
     }
     let disk_name = os_disk["name"].as_str().map_or_else(|| format!("{name}_OsDisk_1"), str::to_owned);
-    let disk_id = format!("{}/providers/Microsoft.Compute/disks/{disk_name}", call.group_id());
-    if let Some(used) = state.get(&disk_id) {
-        return Err(err(
-            409,
-            "ConflictingUserInput",
-            format!(
-                "Disk {} already exists in resource group {}. Only CreateOption.Attach is supported.",
-                used.name,
-                call.segment(3)
-            ),
-        ));
-    }
+    let disk_id = vm_disks::new_disk(state, call, &disk_name)?;
+    let data_disks = vm_disks::data_disks(state, call, storage, name, &location, size.max_data_disks)?;
     let mut shown = object(properties.clone());
     shown.insert("vmId".into(), json!(uuid::Uuid::new_v4().to_string()));
     // Secrets are taken and never shown again.
@@ -117,15 +146,13 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
     shown["storageProfile"]["osDisk"]["diskSizeGB"] = json!(size_gb);
     shown["storageProfile"]["osDisk"]["osType"] = json!(source.os);
     shown["storageProfile"]["osDisk"]["managedDisk"]["id"] = json!(disk_id);
-    let mut data_ids = Vec::new();
+    if let Some(version) = &source.exact_version {
+        shown["storageProfile"]["imageReference"]["exactVersion"] = json!(version);
+    }
     if let Some(disks) = shown["storageProfile"].get_mut("dataDisks").and_then(Value::as_array_mut) {
-        for (index, data) in disks.iter_mut().enumerate() {
-            let data_name =
-                data["name"].as_str().map_or_else(|| format!("{name}_DataDisk_{index}"), str::to_owned);
-            let data_id = format!("{}/providers/Microsoft.Compute/disks/{data_name}", call.group_id());
-            data["name"] = json!(data_name);
-            data["managedDisk"]["id"] = json!(data_id);
-            data_ids.push((data_id, data["diskSizeGB"].as_u64().unwrap_or(4)));
+        for (shown, disk) in disks.iter_mut().zip(&data_disks) {
+            shown["name"] = json!(disk.name);
+            shown["managedDisk"]["id"] = json!(disk.id);
         }
     }
     let mut vm = state.fresh(id, &VM, &location, &call.client, call.now);
@@ -147,9 +174,9 @@ pub(crate) fn put(state: &mut State, call: &Call, id: &str, name: &str) -> Outco
     });
     let answer = super::view::resource(state, &vm, None);
     state.insert(vm);
-    disk::os_disk(state, call, &disk_id, &location, size_gb, id);
-    for (data_id, size) in data_ids {
-        disk::os_disk(state, call, &data_id, &location, size, id);
+    disk::of_machine(state, call, &location, &disk_id, size_gb, os_disk, Some(&source.os));
+    for disk in data_disks.iter().filter(|d| !d.attached) {
+        disk::of_machine(state, call, &location, &disk.id, disk.size_gb, disk.given, None);
     }
     Ok(Begin {
         status: 201,
@@ -197,6 +224,7 @@ fn source(state: &State, reference: &Value, location: &str) -> Outcome<Source> {
             generation: image.properties["hyperVGeneration"].as_str().unwrap_or("V1").to_owned(),
             plan: detail.plan.clone(),
             size_gb: os_disk["diskSizeGB"].as_u64().unwrap_or(30),
+            exact_version: None,
         });
     }
     let text = |key: &str| reference[key].as_str().unwrap_or_default();
@@ -216,6 +244,7 @@ fn source(state: &State, reference: &Value, location: &str) -> Outcome<Source> {
         generation: image.generation.clone(),
         plan: image.plan(),
         size_gb: 30,
+        exact_version: Some(image.version.clone()),
     })
 }
 
@@ -237,7 +266,7 @@ fn check_plan(state: &State, given: &Value, source: &Source) -> Outcome<()> {
             400,
             "VMMarketplaceInvalidInput",
             format!(
-                "The Plan information in the request does not match that of the image: it is '{}', product '{}', publisher '{}'.",
+                "The purchase information does not match. VM: plan name '{}', product '{}', publisher '{}'.",
                 wanted.name, wanted.product, wanted.publisher
             ),
         )),
@@ -245,26 +274,32 @@ fn check_plan(state: &State, given: &Value, source: &Source) -> Outcome<()> {
             400,
             "VMMarketplaceInvalidInput",
             format!(
-                "The image does not require Plan information, but the request has it: '{}'. Please remove it.",
+                "Creating a virtual machine from a non Marketplace image does not need Plan information: '{}' in the request. Please remove the Plan information.",
                 plan.name
             ),
         )),
         (Some(plan), Some(_)) if state.market.sells(plan) && !state.market.accepted(plan) => Err(err(
             400,
             "MarketplacePurchaseEligibilityFailed",
+            "Marketplace purchase eligibilty check returned errors. See inner errors for details.",
+        )
+        .with_detail(err(
+            400,
+            "BadRequest",
             format!(
-                "Marketplace purchase eligibilty check returned errors. You have not accepted the legal terms on this subscription: plan '{}', product '{}', publisher '{}'.",
-                plan.name, plan.product, plan.publisher
+                "Offer with PublisherId: '{}', OfferId: '{}' cannot be purchased due to validation errors. Legal terms have not been accepted for this item on this subscription: plan '{}'. To accept legal terms, accept the terms of the plan and try again.",
+                plan.publisher, plan.product, plan.name
             ),
-        )),
+        ))),
         _ => Ok(()),
     }
 }
 
-fn os_profile(profile: &Value, id: &str, source: &Source) -> Outcome<MachineSpec> {
+fn os_profile(profile: &Value, id: &str, name: &str, source: &Source) -> Outcome<MachineSpec> {
     let windows = source.os.eq_ignore_ascii_case("Windows");
     let text = |key: &str| profile[key].as_str().unwrap_or_default();
     let (computer, user, password) = (text("computerName"), text("adminUsername"), text("adminPassword"));
+    let computer = if computer.is_empty() { name } else { computer };
     names::computer_name(computer, windows)?;
     names::admin_user(user, windows)?;
     let linux = &profile["linuxConfiguration"];
@@ -305,6 +340,14 @@ fn os_profile(profile: &Value, id: &str, source: &Source) -> Outcome<MachineSpec
             })?),
             None => None,
         };
+    if custom_data.as_ref().is_some_and(|data| data.len() > MAX_CUSTOM_DATA) {
+        return Err(invalid(
+            "customData",
+            format!(
+                "Custom data in OSProfile must be Base64 encoded and at most {MAX_CUSTOM_DATA} bytes long."
+            ),
+        ));
+    }
     Ok(MachineSpec {
         id: id.to_owned(),
         computer_name: computer.to_owned(),
@@ -327,13 +370,16 @@ fn interfaces(state: &State, properties: &Value, location: &str, vm: &str) -> Ou
         let nic = state
             .get(id)
             .filter(|r| std::ptr::eq(r.kind, &NIC))
-            .ok_or_else(|| err(404, "NotFound", format!("Resource {id} not found.")))?;
-        if nic.location != location {
-            return Err(invalid(
-                "networkInterfaces",
-                format!("The network interface {id} is in another location than the machine."),
-            ));
-        }
+            .filter(|nic| nic.location == location)
+            .ok_or_else(|| {
+                err(
+                    400,
+                    "InvalidResourceReference",
+                    format!(
+                        "Resource {id} referenced by resource {vm} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region."
+                    ),
+                )
+            })?;
         if !nic.state.is_final() {
             return Err(not_allowed(format!("The network interface {id} is in state {}.", nic.state.word())));
         }

@@ -27,7 +27,7 @@ mod imports {
     });
 }
 
-use imports::fornax::plugin::host_exec::{self, HostCommand};
+use imports::fornax::plugin::host_exec::{self, Argument, HostCommand};
 use imports::fornax::plugin::http::{self, Body, Request};
 
 /// The options of a step.
@@ -116,13 +116,14 @@ fn network(url: &str) -> Result<String> {
 
 fn program(name: &str) -> Result<String> {
     let command = HostCommand {
-        argv: vec![name.to_owned()],
+        argv: vec![Argument::Plain(name.to_owned())],
         env: Vec::new(),
+        inherit_env: false,
         stdin: None,
         output: OutputMode::Capture(4096),
         timeout_ms: Some(10_000),
     };
-    host_exec::run(&command, &files::step_workspace()?).map(|status| status.describe())
+    host_exec::run(&command, Some(&files::step_workspace()?)).map(|status| status.describe())
 }
 
 fn file(path: &str) -> Result<String> {

@@ -1,6 +1,7 @@
 //! The writer of `yamlencode`: block style with an indentation of two, texts in double quotes or, with several lines,
 //! as literal blocks, lines folded after 80 columns where a quoted text has a space.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Fault, fits};
@@ -162,9 +163,13 @@ impl Writer {
                         column += 1;
                     }
                 }
+                _ if is_printable(c) && !is_break(c) && !matches!(c, '"' | '\\') => {
+                    self.out.push(c);
+                    column += 1;
+                }
                 _ => {
-                    let shown = escaped(c);
-                    column += shown.chars().count();
+                    let shown = escape(c);
+                    column += shown.len();
                     self.out.push_str(&shown);
                 }
             }
@@ -194,27 +199,28 @@ fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{fffd}') && c != '\u{feff}'
 }
 
-fn escaped(c: char) -> String {
-    match c {
-        '\0' => "\\0".to_owned(),
-        '\u{7}' => "\\a".to_owned(),
-        '\u{8}' => "\\b".to_owned(),
-        '\t' => "\\t".to_owned(),
-        '\n' => "\\n".to_owned(),
-        '\u{b}' => "\\v".to_owned(),
-        '\u{c}' => "\\f".to_owned(),
-        '\r' => "\\r".to_owned(),
-        '\u{1b}' => "\\e".to_owned(),
-        '"' => "\\\"".to_owned(),
-        '\\' => "\\\\".to_owned(),
-        '\u{85}' => "\\N".to_owned(),
-        '\u{2028}' => "\\L".to_owned(),
-        '\u{2029}' => "\\P".to_owned(),
-        c if is_printable(c) => c.to_string(),
-        c => match u32::from(c) {
-            code @ 0..=0xff => format!("\\x{code:02X}"),
-            code @ 0x100..=0xffff => format!("\\u{code:04X}"),
-            code => format!("\\U{code:08X}"),
-        },
-    }
+fn escape(c: char) -> Cow<'static, str> {
+    Cow::Borrowed(match c {
+        '\0' => "\\0",
+        '\u{7}' => "\\a",
+        '\u{8}' => "\\b",
+        '\t' => "\\t",
+        '\n' => "\\n",
+        '\u{b}' => "\\v",
+        '\u{c}' => "\\f",
+        '\r' => "\\r",
+        '\u{1b}' => "\\e",
+        '"' => "\\\"",
+        '\\' => "\\\\",
+        '\u{85}' => "\\N",
+        '\u{2028}' => "\\L",
+        '\u{2029}' => "\\P",
+        c => {
+            return Cow::Owned(match u32::from(c) {
+                code @ 0..=0xff => format!("\\x{code:02X}"),
+                code @ 0x100..=0xffff => format!("\\u{code:04X}"),
+                code => format!("\\U{code:08X}"),
+            });
+        }
+    })
 }

@@ -91,6 +91,11 @@ impl Writer {
         for variable in &template.variables {
             let (name, is_local) = self.names.variable(&variable.name);
             let name = name.to_owned();
+            if name != variable.name {
+                let what = format!("the variable \"{}\" is called {name} in HCL2", variable.name);
+                let note = Diagnostic::note("upgrade/new-name", what).at(&variable.span);
+                self.findings.push(note.help("use the new name with -var and in variable files"));
+            }
             if is_local {
                 continue;
             }
@@ -126,6 +131,18 @@ impl Writer {
             })
             .collect();
         locals.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some((_, first)) = locals.first() {
+            let names: Vec<&str> = locals.iter().map(|(_, v)| v.name.as_str()).collect();
+            self.findings.push(
+                Diagnostic::note(
+                    "upgrade/now-a-local",
+                    "variables that are made of others or of functions become locals",
+                )
+                .at(&first.span)
+                .detail(format!("-var and variable files can't set a local: {}", names.join(", ")))
+                .help("if one of them is set from outside, make it a variable whose default is a plain text"),
+            );
+        }
         let (secret, open): (Vec<_>, Vec<_>) =
             locals.into_iter().partition(|(_, v)| is_sensitive(template, &v.name));
         let mut blocks = Vec::new();

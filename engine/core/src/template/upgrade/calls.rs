@@ -91,7 +91,7 @@ impl Writer {
         if let Some((hcl, _)) = known {
             return hcl.clone();
         }
-        let hcl = self.names.unique(identifier(&format!("env_{name}")));
+        let hcl = self.names.unique(identifier(&format!("env_{name}")), false);
         self.environment.insert(hcl.clone(), (name.to_owned(), false));
         hcl
     }

@@ -10,8 +10,8 @@ use crate::value::{Node, Value};
 pub(super) struct Names {
     /// Names in HCL2, and whether it is a local, by name in JSON.
     variables: HashMap<String, (String, bool)>,
-    /// All names in HCL2 of variables and locals.
-    taken: HashSet<String>,
+    /// The names in HCL2 of variables, and those of locals.
+    taken: [HashSet<String>; 2],
     /// Variables that the template uses but does not declare: they come from files or the command line.
     undeclared: Vec<String>,
     /// Type and name of the source, by name of the build in JSON.
@@ -23,7 +23,7 @@ impl Names {
         let mut this = Self {
             variables: HashMap::new(),
             // The local that takes the place of the function of this name.
-            taken: HashSet::from(["timestamp".to_owned()]),
+            taken: [HashSet::new(), HashSet::from(["timestamp".to_owned()])],
             undeclared: Vec::new(),
             sources: HashMap::new(),
         };
@@ -56,14 +56,15 @@ impl Names {
     }
 
     fn add_variable(&mut self, name: &str, is_local: bool) {
-        let hcl = self.unique(identifier(name));
+        let hcl = self.unique(identifier(name), is_local);
         self.variables.insert(name.to_owned(), (hcl, is_local));
     }
 
-    /// The name, with a number if it is taken; it is taken then.
-    pub(super) fn unique(&mut self, name: String) -> String {
-        let free = numbered(&name, |n| !self.taken.contains(n));
-        self.taken.insert(free.clone());
+    /// The name, with a number if another variable or another local has it; it is taken then.
+    pub(super) fn unique(&mut self, name: String, is_local: bool) -> String {
+        let taken = &mut self.taken[usize::from(is_local)];
+        let free = numbered(&name, |n| !taken.contains(n));
+        taken.insert(free.clone());
         free
     }
 

@@ -222,8 +222,8 @@ fn results_are_bounded() {
         ("setproduct", vec![many.clone(), many.clone()]),
         ("range", vec![Val::number(Number::Infinite)]),
         ("range", vec![n(0), n(1), Val::number(Number::parse("1e-9000").expect("a number"))]),
-        ("split", vec![text(""), text("a".repeat(2 << 20))]),
-        ("regexall", vec![text(""), text("a".repeat(2 << 20))]),
+        ("split", vec![text(""), text("a".repeat(1 << 19))]),
+        ("regexall", vec![text(""), text("a".repeat(1 << 19))]),
         ("regex", vec![text("((a{1000}){1000}){1000}"), text("a")]),
         ("regex", vec![text("(".repeat(100_000)), text("a")]),
         ("bcrypt", vec![text("a"), n(31)]),
@@ -233,8 +233,8 @@ fn results_are_bounded() {
         ("yamldecode", vec![text("[".repeat(100_000))]),
         ("yamldecode", vec![text(bomb())]),
         ("csvdecode", vec![text(format!("{}\n", ",a".repeat(3)))]),
-        ("jsonencode", vec![text("<".repeat(4 << 20))]),
-        ("yamlencode", vec![text("\u{1}".repeat(6 << 20))]),
+        ("jsonencode", vec![text("<".repeat(3 << 20))]),
+        ("yamlencode", vec![text("\u{1}".repeat(5 << 20))]),
         (
             "rsadecrypt",
             vec![
@@ -256,7 +256,7 @@ fn results_are_bounded() {
         }
         Err(error) => Some(error.to_string()),
     });
-    assert_eq!(end.as_deref(), Some("the result has more than 1048576 values"));
+    assert_eq!(end.as_deref(), Some("the result has more than 262144 values"));
     // None of these is large, though its parts look so.
     assert!(
         call("setproduct", vec![many.clone(), many.clone(), many, Val::Tuple(Vec::new())], &host).is_ok()
@@ -276,4 +276,97 @@ fn bomb() -> String {
         out.push_str(&format!("a{i}: &a{i} [{before}]\n"));
     }
     out
+}
+
+/// Values that functions may stumble over.
+fn odd_values() -> Vec<Val> {
+    let number = |text: &str| Val::number(Number::parse(text).expect("a number"));
+    let list = |items: Vec<Val>| Val::list(Type::String, items);
+    let mut values = vec![
+        Val::NULL,
+        Val::Null(Type::String),
+        Val::DYNAMIC,
+        Val::Unknown(Type::Number),
+        Val::Unknown(Type::set(Type::String)),
+        Val::Unknown(Type::Tuple(vec![Type::Bool])),
+        Val::bool(true),
+        Val::number(Number::Infinite),
+        Val::number(Number::NegativeInfinite),
+        list(Vec::new()),
+        list(vec![text("a"), Val::Null(Type::String), Val::Unknown(Type::String)]),
+        Val::set(Type::Number, vec![Val::number(1_i64), Val::number(2_i64)]),
+        Val::Tuple(Vec::new()),
+        Val::Tuple(vec![Val::number(1_i64), text("a"), Val::Tuple(vec![Val::NULL]), Val::DYNAMIC]),
+        Val::Map(Type::String, BTreeMap::from([("é".to_owned(), text("x"))])),
+        Val::object([("a", Val::NULL), ("", Val::Tuple(Vec::new()))]),
+        text("secret").mark(),
+    ];
+    values.extend(["0", "1", "-1", "0.5", "-2", "64", "9223372036854775807", "1e400", "1e-9000"].map(number));
+    values.extend(
+        [
+            "",
+            "a",
+            "é\u{301}\u{1f468}\u{200d}\u{1f469}",
+            "%",
+            "%[1]",
+            "%5.3[1]q%#x",
+            "a\0b",
+            "\n\r\n",
+            "(?P<a>.)",
+            "[[:x",
+            "\\",
+            "{a,b}",
+            "**",
+            "~",
+            "/",
+            "..",
+            "'",
+            "''Y",
+            "2020-01-02T03:04:05Z",
+            "2020-01-02T03:04:05+é",
+            "1h",
+            "::/0",
+            "0.0.0.0/0",
+            "-",
+            "- &a [*a]",
+            "\"",
+            "{\"a\":",
+            "\"\\ud8",
+            "a,\"b",
+            "utf-16",
+            "/v8",
+            "-----BEGIN x-----END",
+            "$0${a}$$",
+            "+",
+            "éééé-éé-éé",
+        ]
+        .map(text),
+    );
+    values
+}
+
+#[test]
+fn no_call_panics() {
+    let host = Memory::with(&[("/templates/a", b"a")]);
+    let values = odd_values();
+    for function in tables().into_iter().flatten().filter(|f| f.name != "bcrypt") {
+        let mut args: Vec<Vec<Val>> = vec![Vec::new()];
+        args.extend(values.iter().map(|v| vec![v.clone()]));
+        args.extend(values.iter().flat_map(|a| values.iter().map(|b| vec![a.clone(), b.clone()])));
+        // Of the triples some, the same ones each time.
+        let mut state = 1_usize;
+        args.extend((0..300).map(|_| {
+            let mut any = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                values[(state >> 33) % values.len()].clone()
+            };
+            vec![any(), any(), any()]
+        }));
+        for args in args {
+            // A value that is known keeps no promise of a type that it breaks.
+            if let Ok(value) = call(function.name, args.clone(), &host) {
+                assert!(convert(value.clone(), &value.ty()).is_ok(), "{}({args:?})", function.name);
+            }
+        }
+    }
 }

@@ -1,0 +1,102 @@
+//! `fornax hcl2_upgrade`: a JSON template as HCL2, in a file beside it. The file appears whole or not at all; one that
+//! is there already is replaced, as Packer does, and the command says so.
+
+use std::path::{Path, PathBuf};
+
+use fornax_core::{Redactor, template};
+
+use super::template::{json_only, options, read, show};
+use crate::args::Hcl2UpgradeArgs;
+use crate::error::{CliError, Exit};
+
+pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
+    json_only(&args.path, "hcl2_upgrade")?;
+    let source = read(&args.path)?;
+    let target = match (&args.output_file, &source.path) {
+        (Some(path), _) => path.clone(),
+        (None, Some(_)) => PathBuf::from(format!("{}.pkr.hcl", args.path)),
+        (None, None) => {
+            return Err(CliError::failed(
+                "a template on standard input has no name for the result; write -output-file=FILE, or - for standard output",
+            ));
+        }
+    };
+    let stdout = target == Path::new("-");
+    if let (Some(template), false) = (&source.path, stdout)
+        && is_same(template, &target)
+    {
+        return Err(CliError::failed(format!(
+            "{} is the template itself; choose another -output-file",
+            target.display()
+        )));
+    }
+    // They change nothing, but a wrong one is told as everywhere.
+    options(&source, &args.template)?;
+    let redactor = Redactor::new();
+    let (parsed, found) = template::parse(&source.files[0]);
+    let Some(parsed) = parsed.filter(|_| !found.has_errors()) else {
+        show(&found, args.json, &redactor);
+        return Ok(Exit::Failed);
+    };
+    let upgrade = template::upgrade(&parsed, args.with_annotations);
+    let mut all = found;
+    all.extend(upgrade.findings);
+    if stdout {
+        print!("{}", upgrade.text);
+        show(&all, false, &redactor);
+        return Ok(Exit::Done);
+    }
+    let replaced = write(&target, &upgrade.text)?;
+    show(&all, args.json, &redactor);
+    if !args.json {
+        println!("{} {}", if replaced { "Replaced" } else { "Created" }, target.display());
+        if !target.to_string_lossy().ends_with(".pkr.hcl") {
+            eprintln!("Only files whose names end in .pkr.hcl are read as HCL2 templates.");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Writes the file as a whole; tells whether one was there.
+fn write(target: &Path, text: &str) -> Result<bool, CliError> {
+    let failed = |what: &str, path: &Path, error: std::io::Error| {
+        CliError::failed(format!("{what} {}: {error}", path.display()))
+    };
+    if let Some(folder) = target.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|e| failed("can't make the folder", folder, e))?;
+    }
+    let existed = target.exists();
+    let mut partial = target.as_os_str().to_owned();
+    partial.push(format!(".partial-{}", std::process::id()));
+    let partial = PathBuf::from(partial);
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, target));
+    written.map_err(|e| {
+        // The error that counts is the first one.
+        let _ = std::fs::remove_file(&partial);
+        failed("can't write", target, e)
+    })?;
+    Ok(existed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole_and_nothing_else_remains() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("new/t.pkr.hcl");
+        assert!(!write(&target, "a").unwrap());
+        assert!(write(&target, "b").unwrap());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "b");
+        assert_eq!(std::fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
+        let error = write(folder.path(), "c").unwrap_err();
+        assert!(error.message.starts_with("can't write"), "{}", error.message);
+        assert!(folder.path().is_dir());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
