@@ -25,6 +25,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// List variables, builders and provisioners of a template
     Inspect(InspectArgs),
+    /// Write HCL files in the canonical format
+    Fmt(FmtArgs),
     /// Rewrite the keys of a JSON template that have changed over the years
     Fix(FixArgs),
     /// Convert a JSON template to HCL2
@@ -239,6 +241,25 @@ pub struct InspectArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct FmtArgs {
+    /// Write nothing; exit with 3 if a file is not in the format
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub check: bool,
+    /// Show what changes as a unified diff
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub diff: bool,
+    /// Write the files
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub write: bool,
+    /// The folders in a folder too
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", value_parser = switch(), action = ArgAction::Set)]
+    pub recursive: bool,
+    /// `.pkr.hcl` and `.pkrvars.hcl` files, folders with such files, or `-` for standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct ConsoleArgs {
     #[command(flatten)]
     pub template: TemplateArgs,
@@ -400,6 +421,13 @@ mod tests {
         assert_eq!(build.parallel_builds, 2);
         assert_eq!(build.on_error, OnErrorArg::Abort);
         assert_eq!(build.path, "t.json");
+        let cli = parse("fornax fmt -check -write=false -recursive=true a -");
+        let Ok(Cli { command: Command::Fmt(fmt) }) = cli else { panic!("{cli:?}") };
+        assert!(fmt.check && !fmt.diff && !fmt.write && fmt.recursive);
+        assert_eq!(fmt.paths, ["a", "-"]);
+        let cli = parse("fornax fmt");
+        let Ok(Cli { command: Command::Fmt(fmt) }) = cli else { panic!("{cli:?}") };
+        assert!(fmt.write && !fmt.check && fmt.paths == ["."]);
         for (line, template, build) in [
             ("fornax cleanup --by-tag", Some(""), None),
             ("fornax cleanup -by-tag --all", Some(""), None),

@@ -5,6 +5,7 @@ pub mod cleanup;
 pub mod completions;
 pub mod console;
 pub mod fix;
+pub mod fmt;
 pub mod hcl2_upgrade;
 pub mod init;
 pub mod inspect;

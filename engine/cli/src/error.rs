@@ -8,6 +8,7 @@ use fornax_core::Redactor;
 pub enum Exit {
     Done,
     Failed,
+    Differences,
     Remains,
     UnknownCommand,
 }
@@ -17,6 +18,7 @@ impl Exit {
         match self {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Differences => 3,
             Exit::Remains => 5,
             Exit::UnknownCommand => 127,
         }

@@ -54,6 +54,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Build(args) => command::build::run(args).await,
             Command::Validate(args) => command::validate::run(args).await,
             Command::Inspect(args) => command::inspect::run(&args).await,
+            Command::Fmt(args) => command::fmt::run(&args),
             Command::Fix(args) => command::fix::run(&args),
             Command::Hcl2Upgrade(args) => command::hcl2_upgrade::run(&args),
             Command::Cleanup(args) => command::cleanup::run(args).await,

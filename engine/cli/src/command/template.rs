@@ -44,17 +44,7 @@ pub fn read(path: &str) -> Result<Source, CliError> {
     let current =
         std::env::current_dir().map_err(|e| CliError::failed(format!("there is no current folder: {e}")))?;
     if path == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .take(MAX_TEMPLATE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
-        if bytes.len() as u64 > MAX_TEMPLATE {
-            return Err(CliError::failed(format!(
-                "the template on standard input has more than {MAX_TEMPLATE} bytes"
-            )));
-        }
-        let files = vec![text("<stdin>", bytes)?];
+        let files = vec![standard_input()?];
         let shown_dir = PathBuf::from(".");
         let (language, auto_files) = (Language::Json, Vec::new());
         return Ok(Source { files, language, dir: current, shown_dir, path: None, auto_files });
@@ -125,6 +115,21 @@ pub fn empty() -> Result<Source, CliError> {
         path: None,
         auto_files: Vec::new(),
     })
+}
+
+/// The text on standard input.
+pub fn standard_input() -> Result<Arc<SourceFile>, CliError> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MAX_TEMPLATE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
+    if bytes.len() as u64 > MAX_TEMPLATE {
+        return Err(CliError::failed(format!(
+            "the template on standard input has more than {MAX_TEMPLATE} bytes"
+        )));
+    }
+    text("<stdin>", bytes)
 }
 
 /// Refuses what is not a JSON template, for the commands that work with those alone.
@@ -287,6 +292,17 @@ fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {
     });
 }
 
+/// Findings without those that only repeat others.
+pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
+    let mut text_goes_on = false;
+    found.iter().filter(move |finding| {
+        // A text without an end goes on over many lines; a person needs to be told once.
+        let goes_on = finding.code == fornax_core::hcl::parse::TEXT_GOES_ON;
+        let repeated = goes_on && std::mem::replace(&mut text_goes_on, true);
+        !finding.is_echo && !repeated
+    })
+}
+
 /// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
 pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
     if found.has_errors() {
@@ -309,25 +325,16 @@ pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
 /// Prints findings: JSON objects on standard output, or text on standard error.
 pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
     let found = found.clone().sorted();
-    let mut text_goes_on = 0;
-    for finding in found.iter() {
-        // A text without an end goes on over many lines; a person needs to be told once.
-        let repeated = finding.code == fornax_core::hcl::parse::TEXT_GOES_ON && {
-            text_goes_on += 1;
-            text_goes_on > 1
-        };
-        if !json && (finding.is_echo || repeated) {
-            continue;
-        }
-        if json {
+    if json {
+        for finding in found.iter() {
             let mut value = finding.to_json();
             for key in ["summary", "detail", "help", "file"] {
                 redactor.redact_json(&mut value[key]);
             }
             println!("{value}");
-        } else {
-            eprintln!("{}", finding.render_masked(redactor));
         }
+    } else {
+        for_people(&found).for_each(|finding| eprintln!("{}", finding.render_masked(redactor)));
     }
     if !json && found.has_errors() {
         let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();
