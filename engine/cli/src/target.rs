@@ -18,7 +18,7 @@ use fornax_core::communicator::{Connector, Dialer, Stream};
 use fornax_core::plan::{BuildPlan, Plan};
 use fornax_core::plugin::{Capability, ExtensionKind, PluginCatalog};
 use fornax_core::template::hcl::InstalledPlugin;
-use fornax_plugin_host::{HostConfig, PluginHost, Policy};
+use fornax_plugin_host::{HostConfig, PluginHost, PluginId, Policy};
 use fornax_simulator::seed::{Plan as SeedPlan, SeedGroup, SeedImage, SeedMarketplaceImage, SeedNetwork};
 use fornax_simulator::{Seed, Simulator};
 
@@ -196,7 +196,8 @@ pub async fn plugins(args: &PluginArgs, plan: Option<&Plan>) -> Result<Arc<dyn P
 fn refuse_clashes(catalog: &dyn PluginCatalog) -> Result<(), CliError> {
     for extension in catalog.list() {
         let info = extension.info();
-        let taken = BUILT_IN.iter().any(|(kind, names)| *kind == info.kind && names.contains(&info.name.as_str()));
+        let taken =
+            BUILT_IN.iter().any(|(kind, names)| *kind == info.kind && names.contains(&info.name.as_str()));
         if taken && info.origin != "built-in" {
             return Err(CliError::failed(format!(
                 "the {} {:?} of {} has the name of one that is built in; its author has to give it another name",

@@ -324,7 +324,7 @@ impl<'a> Parser<'a> {
         self.end_of_item("an argument", attribute)
     }
 
-    /// An item ends with its line, or with the block that it is the only one of.
+    /// An item ends with its line; one-line blocks look at their only argument themselves.
     fn end_of_item<T>(&mut self, what: &str, item: T) -> Option<T> {
         let next = self.peek();
         match next.kind {
@@ -332,7 +332,7 @@ impl<'a> Parser<'a> {
                 self.next();
                 Some(item)
             }
-            Kind::End | Kind::CloseBrace => Some(item),
+            Kind::End => Some(item),
             _ => {
                 if next.kind == Kind::Invalid {
                     self.invalid_token(next);

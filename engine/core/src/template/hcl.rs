@@ -185,7 +185,11 @@ impl HclTemplate {
     fn local(&mut self, local: Local, found: &mut Diagnostics) {
         if let Some(first) = self.locals.iter().find(|l| l.name == local.name) {
             // The value is of interest too: it says whether the two are the same.
-            found.push(Diagnostic::echo("template/duplicate-local", "this local is defined twice", &local.expr.span));
+            found.push(Diagnostic::echo(
+                "template/duplicate-local",
+                "this local is defined twice",
+                &local.expr.span,
+            ));
             found.push(
                 Diagnostic::error(
                     "template/duplicate-local",
