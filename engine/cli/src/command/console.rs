@@ -104,7 +104,8 @@ fn answer(session: &Session, line: &str) -> Result<String, Diagnostics> {
             let (value, found) = evaluate(&expr, &Scope::new(&names), Allow::ALL, settled.host().as_ref());
             if found.has_errors() { Err(found) } else { Ok(print(&value)) }
         }
-        (Session::Json { variables, dirs }, _) => {
+        (Session::Json { variables, dirs }, line) => {
+            let none = IndexMap::new();
             let scope = interpolate::Scope {
                 user: &|name| variables.get(name).cloned(),
                 strict_user: false,
@@ -117,7 +118,13 @@ fn answer(session: &Session, line: &str) -> Result<String, Diagnostics> {
                 start_time: jiff::Timestamp::now(),
                 dot: None,
             };
-            interpolate::render(line, &scope).map(|text| text.masked()).map_err(|problem| {
+            let later = interpolate::Scope { dot: Some(&none), ..scope };
+            // What is left over is what a component renders again while the build runs.
+            let rendered = interpolate::render(line, &scope).and_then(|text| match text.expose() {
+                again if again.contains("{{") && !text.is_sensitive() => interpolate::render(&again, &later),
+                _ => Ok(text),
+            });
+            rendered.map(|text| text.masked()).map_err(|problem| {
                 let file = SourceFile::new("<console-input>", line);
                 let (at, message) = match problem {
                     Problem::Wrong { at, message } => (at, message),

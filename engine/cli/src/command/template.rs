@@ -294,13 +294,7 @@ fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {
 
 /// Findings without those that only repeat others.
 pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
-    let mut text_goes_on = false;
-    found.iter().filter(move |finding| {
-        // A text without an end goes on over many lines; a person needs to be told once.
-        let goes_on = finding.code == fornax_core::hcl::parse::TEXT_GOES_ON;
-        let repeated = goes_on && std::mem::replace(&mut text_goes_on, true);
-        !finding.is_echo && !repeated
-    })
+    found.iter().filter(|finding| !finding.is_echo)
 }
 
 /// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.

@@ -16,14 +16,13 @@ mod tests;
 
 /// Nesting beyond this is a mistake or an attack; the stack holds it easily.
 const MAX_DEPTH: usize = 100;
-/// A text that goes on over a line break tells each line, but a person needs to be told once.
-pub const TEXT_GOES_ON: &str = "hcl/line-break-in-text";
+const LINE_BREAK_IN_TEXT: &str = "hcl/line-break-in-text";
 
 /// Parses a file. The body is as good as can be said where there are errors.
 pub fn parse_file(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
     let mut parser = Parser::new(file, lex(file.text()));
     let body = parser.body(Kind::End);
-    parser.next();
+    parser.tell_line_breaks();
     (body, parser.found.sorted())
 }
 
@@ -72,12 +71,21 @@ struct Parser<'a> {
     /// Whether line breaks mean something, innermost last.
     newlines: Vec<bool>,
     depth: usize,
+    line_break_told: bool,
     found: Diagnostics,
 }
 
 impl<'a> Parser<'a> {
     fn new(file: &'a Arc<SourceFile>, tokens: Vec<Token>) -> Self {
-        Self { file, tokens, at: 0, newlines: vec![true], depth: 0, found: Diagnostics::new() }
+        Self {
+            file,
+            tokens,
+            at: 0,
+            newlines: vec![true],
+            depth: 0,
+            line_break_told: false,
+            found: Diagnostics::new(),
+        }
     }
 
     fn span(&self, token: Token) -> Span {
@@ -91,6 +99,21 @@ impl<'a> Parser<'a> {
     fn error(&mut self, code: &str, summary: impl Into<String>, span: &Span) -> Told<'_> {
         self.found.push(Diagnostic::error(code, summary).at(span));
         Told(&mut self.found)
+    }
+
+    /// One quotation mark too few turns the rest of the file inside out. A person is told where that begins; programs
+    /// are told each line that is in a text now.
+    fn tell_line_breaks(&mut self) {
+        let tokens = std::mem::take(&mut self.tokens);
+        for token in tokens.iter().filter(|t| t.kind == Kind::QuotedNewline) {
+            let told = self.found.iter().any(|d| {
+                d.code == LINE_BREAK_IN_TEXT && d.span.as_ref().is_some_and(|s| s.range() == token.range())
+            });
+            if !told {
+                let span = self.span(*token);
+                self.found.push(Diagnostic::echo(LINE_BREAK_IN_TEXT, "this line ends within a text", &span));
+            }
+        }
     }
 
     /// The index of the next token that means something here. A line comment stands for its line break.

@@ -1,6 +1,6 @@
 //! Texts between quotes, heredocs and template files: literals, interpolations, and `%{ if }` and `%{ for }`.
 
-use super::{Parser, TEXT_GOES_ON};
+use super::{LINE_BREAK_IN_TEXT, Parser};
 use crate::hcl::lex::{Kind, Token};
 use crate::hcl::syntax::{Expr, ExprKind, TemplatePart};
 use crate::hcl::value::Val;
@@ -53,7 +53,6 @@ impl Parser<'_> {
         let mut pieces: Vec<Piece> = Vec::new();
         let mut trim_next = false;
         let mut broken = false;
-        let mut line_break_told = false;
         loop {
             // Comments and line breaks are text in here.
             let token = self.tokens[self.at.min(self.tokens.len() - 1)];
@@ -89,17 +88,13 @@ impl Parser<'_> {
                 }
                 Kind::QuotedNewline => {
                     broken = true;
-                    let span = self.span(token);
-                    let told = self.error(
-                        TEXT_GOES_ON,
-                        "a text in quotes ends on the line on which it begins",
-                        &span,
-                    );
-                    if !line_break_told {
-                        told.detail("a closing quotation mark is missing, or a line break is meant")
+                    if !std::mem::replace(&mut self.line_break_told, true) {
+                        let span = self.span(token);
+                        let summary = "a text in quotes ends on the line on which it begins";
+                        self.error(LINE_BREAK_IN_TEXT, summary, &span)
+                            .detail("a closing quotation mark is missing, or a line break is meant")
                             .help("close the text, write \\n for a line break, or use <<EOF … EOF");
                     }
-                    line_break_told = true;
                 }
                 Kind::Interpolation | Kind::Directive => {
                     if self.text(token).ends_with('~')
