@@ -19,6 +19,9 @@ pub struct NullFactory {
     pub connector: Arc<dyn Connector>,
 }
 
+/// What stands for the machine's id, as in Packer.
+const ID: &str = "Null";
+
 struct NullBuilder {
     connector: Arc<dyn Connector>,
     /// None: no machine at all.
@@ -80,7 +83,10 @@ impl BuilderFactory for NullFactory {
 impl NullBuilder {
     async fn provision(&self, context: &RunContext) -> Result<(), BuildError> {
         let Some((host, options)) = &self.ssh else {
-            let data = BuildData::from_iter([("ConnType".to_owned(), Text::plain("none"))]);
+            let data = BuildData::from_iter([
+                ("ID".to_owned(), Text::plain(ID)),
+                ("ConnType".to_owned(), Text::plain("none")),
+            ]);
             return Saga::new(context).provision(None, data).await;
         };
         context.events.say("Waiting for SSH to become available...");
@@ -97,6 +103,7 @@ impl NullBuilder {
         context.events.say("Connected to SSH!");
         let connection = machine.connection();
         let mut data = BuildData::from_iter([
+            ("ID".to_owned(), Text::plain(ID)),
             ("ConnType".to_owned(), Text::plain("ssh")),
             ("Host".to_owned(), Text::plain(connection.host)),
             ("Port".to_owned(), Text::plain(connection.port.to_string())),
@@ -117,7 +124,7 @@ impl Builder for NullBuilder {
         let result = self.provision(&context).await.map(|()| {
             Some(Artifact {
                 builder_id: "fornax.null".into(),
-                id: "Null".into(),
+                id: ID.into(),
                 text: "Did not export anything. This is the null builder".into(),
                 files: Vec::new(),
                 metadata: Default::default(),

@@ -45,14 +45,22 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         .await
         .map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
+    let mut left_out = false;
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
         let (prepared, more) = prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context).await;
-        found.extend(more);
+        // A build whose builder is not there can't keep the others from being built: templates for several clouds name
+        // builders that nobody has all of. Whatever is wrong in a build that could run stops them all.
+        if parts.factories.iter().any(|f| f.type_name() == build.builder_type) {
+            found.extend(more);
+        } else {
+            left_out = true;
+            show_of(&source, &args.template, &more, args.json, &redactor);
+        }
         builds.extend(prepared);
     }
     show_of(&source, &args.template, &found, args.json, &redactor);
-    if found.has_errors() {
+    if found.has_errors() || builds.is_empty() {
         return Ok(Exit::Failed);
     }
 
@@ -93,7 +101,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     watcher.abort();
     reporter.close();
     let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    finish(&args, &parts, &report, &reporter, &redactor, &opened).await
+    let exit = finish(&args, &parts, &report, &reporter, &redactor, &opened).await?;
+    Ok(if left_out && exit == Exit::Done { Exit::Failed } else { exit })
 }
 
 /// Removes a file of an artifact that is not kept, or a folder that a post-processor published.

@@ -28,7 +28,16 @@ const MAX_ERRORS: usize = 50;
 /// The document, or none if it is so broken that nothing can be said about the rest. A value that could not be read
 /// where the rest could is [`Value::Unknown`].
 pub fn parse(file: &Arc<SourceFile>) -> (Option<Node>, Diagnostics) {
-    let mut reader = Reader { file, text: file.text(), at: 0, found: Diagnostics::new() };
+    read(file, false)
+}
+
+/// Like [`parse`], but a key may stand more than once, and each of them is kept: in HCL's JSON form they are blocks.
+pub fn parse_repeated(file: &Arc<SourceFile>) -> (Option<Node>, Diagnostics) {
+    read(file, true)
+}
+
+fn read(file: &Arc<SourceFile>, repeated: bool) -> (Option<Node>, Diagnostics) {
+    let mut reader = Reader { file, text: file.text(), at: 0, repeated, found: Diagnostics::new() };
     if reader.text.len() > MAX_SIZE {
         let summary = format!("the text has {} bytes; the limit is {MAX_SIZE}", reader.text.len());
         let _ = reader.fatal(0..0, &summary, "pass the path of a template");
@@ -48,6 +57,8 @@ struct Reader<'a> {
     file: &'a Arc<SourceFile>,
     text: &'a str,
     at: usize,
+    /// Keys may stand more than once.
+    repeated: bool,
     found: Diagnostics,
 }
 
@@ -119,7 +130,7 @@ impl Reader<'_> {
             } else {
                 self.value(depth + 1)?
             };
-            if let Some(first) = places.get(&key) {
+            if let Some(first) = places.get(&key).filter(|_| !self.repeated) {
                 let finding = Diagnostic::error(
                     "json/duplicate-key",
                     format!("the key \"{key}\" stands twice in this object"),

@@ -22,7 +22,7 @@ const BUILD_BLOCKS: [(&str, usize); 6] = [
 ];
 
 pub(super) fn body(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
-    let (node, mut found) = crate::template::json::parse(file);
+    let (node, mut found) = crate::template::json::parse_repeated(file);
     let empty = || Body { attributes: Vec::new(), blocks: Vec::new(), span: Span::new(file, 0..0) };
     let Some(node) = node else { return (empty(), found) };
     let mut reader = Reader { found: Diagnostics::new() };

@@ -178,7 +178,7 @@ async fn data_value(
         found.push(
             Diagnostic::error(
                 "template/unknown-data",
-                format!("unknown data source type \"{}\"", block.type_name),
+                format!("Unknown data type {}: there is no such data source", block.type_name),
             )
             .at(&header)
             .help(help),
