@@ -40,7 +40,15 @@ async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -
     settled.secrets.iter().for_each(|secret| {
         redactor.register(secret);
     });
-    found.extend(more);
+    // A template can be looked at where its files and clouds are not: what can't be evaluated is shown as unknown.
+    found.extend(
+        more.into_iter()
+            .map(|mut finding| {
+                finding.severity = finding.severity.max(Severity::Warning);
+                finding
+            })
+            .collect(),
+    );
     let (text, more) = template::hcl::inspect(&parsed, &settled);
     found.extend(more);
     let found: Diagnostics = found.into_iter().filter(|d| d.severity != Severity::Note).collect();

@@ -39,6 +39,8 @@ pub struct HclTemplate {
     builds: Vec<Block>,
     registries: Vec<Block>,
     required: Vec<RequiredPlugin>,
+    /// Told when a plan is made: Packer takes such a template as correct until then.
+    twice: Vec<Diagnostic>,
 }
 
 #[derive(Debug)]
@@ -156,7 +158,12 @@ impl HclTemplate {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
                 let same = |d: &&DataBlock| d.type_name == kind.text && d.name == name.text;
                 if let Some(first) = self.data.iter().find(same) {
-                    found.push(twice("data", &format!("{}.{}", kind.text, name.text), &block, &first.block));
+                    self.twice.push(twice(
+                        "data",
+                        &format!("{}.{}", kind.text, name.text),
+                        &block,
+                        &first.block,
+                    ));
                     return;
                 }
                 self.data.push(DataBlock { type_name: kind.text.clone(), name: name.text.clone(), block });

@@ -37,6 +37,13 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
         Patterns::new("-only", &options.only, &mut found),
         Patterns::new("-except", &options.except, &mut found),
     );
+    template.twice.iter().for_each(|finding| found.push(finding.clone()));
+    if template.builds.is_empty() {
+        found.push(
+            Diagnostic::error("template/no-build", "this template builds nothing: it has no \"build\" block")
+                .help("add build { sources = [\"source.TYPE.NAME\"] }, or name the folder that has it"),
+        );
+    }
     let mut builds: Vec<BuildPlan> = Vec::new();
     let mut names = Vec::new();
     let mut reader = Reader { settled, found: &mut found };

@@ -145,17 +145,15 @@ fn plugin(attribute: &Attribute, found: &mut Diagnostics) -> Option<RequiredPlug
         return None;
     };
     let parts: Vec<&str> = source.split('/').collect();
-    let lower = |p: &&str| {
-        p.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
-    };
-    if parts.len() < 3 || parts.iter().any(|p| p.is_empty()) || !parts.iter().all(lower) {
+    let plain = |p: &&str| p.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if parts.len() < 3 || parts.iter().any(|p| p.is_empty()) || !parts.iter().all(plain) {
         found.push(
             Diagnostic::error(
                 "template/required-plugin",
                 format!("{source:?} is not the source of a plugin"),
             )
             .at(at)
-            .help("write host/owner/name in lower case, for instance \"github.com/hashicorp/azure\""),
+            .help("write host/owner/name, for instance \"github.com/hashicorp/azure\""),
         );
         return None;
     }
