@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::convert::{convert, text, unify};
 use super::functions::Host;
@@ -309,16 +310,22 @@ impl<'h> Evaluator<'h> {
             };
             if f.group {
                 groups.entry(key).or_default().push(value);
-            } else if fields.contains_key(&key) {
-                let shown = if self.sensitive_key(&names) { String::new() } else { format!(" {key:?}") };
-                self.wrong(
-                    Diagnostic::error("hcl/duplicate-key", format!("two items have the same key{shown}"))
-                        .at(&result_key.span)
-                        .help("make the keys different, or write `...` after the value to gather the values of equal keys in lists"),
-                );
-                known = false;
-            } else {
-                fields.insert(key, value);
+                continue;
+            }
+            match fields.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+                Entry::Occupied(taken) => {
+                    known = false;
+                    let sensitive = names.values().any(Val::is_sensitive);
+                    let shown = if sensitive { String::new() } else { format!(" {:?}", taken.key()) };
+                    self.wrong(
+                        Diagnostic::error("hcl/duplicate-key", format!("two items have the same key{shown}"))
+                            .at(&result_key.span)
+                            .help("make the keys different, or write `...` after the value to gather the values of equal keys in lists"),
+                    );
+                }
             }
         }
         if !known {
@@ -329,10 +336,6 @@ impl<'h> Evaluator<'h> {
             (true, false) => Val::Object(fields),
             _ => Val::Tuple(list),
         }
-    }
-
-    fn sensitive_key(&self, names: &BTreeMap<String, Val>) -> bool {
-        names.values().any(Val::is_sensitive)
     }
 
     /// A condition's value and whether it is sensitive; none if it is not known, or no condition (told).

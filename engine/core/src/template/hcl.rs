@@ -139,7 +139,7 @@ impl HclTemplate {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
                 let same = |s: &&SourceBlock| s.type_name == kind.text && s.name == name.text;
                 if let Some(first) = self.sources.iter().find(same) {
-                    found.push(twice(
+                    self.twice.push(twice(
                         "source",
                         &format!("{}.{}", kind.text, name.text),
                         &block,

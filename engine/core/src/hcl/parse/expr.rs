@@ -162,7 +162,7 @@ impl Parser<'_> {
                 self.next();
                 let name_span = self.span(name);
                 let mut expr = of;
-                for part in self.text(name).to_owned().split('.') {
+                for part in self.text(name).split('.') {
                     let value = Number::parse(part).unwrap_or_else(Number::zero);
                     let key = Expr { kind: ExprKind::Literal(Val::number(value)), span: name_span.clone() };
                     let span = expr.span.to(&name_span);
