@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ROOT_BLOCKS;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::hcl::parse::parse_template;
+use crate::hcl::parse::{parse_expression, parse_template};
 use crate::hcl::syntax::{Attribute, Block, Body, Expr, ExprKind, Label, ObjectKey};
 use crate::hcl::{Number, Val};
 use crate::source::{SourceFile, Span};
@@ -100,7 +100,13 @@ impl Reader {
                 None => body.attributes.push(Attribute {
                     name: member.key.clone(),
                     name_span: member.key_span.clone(),
-                    expr: self.expr(&member.value),
+                    expr: match member.value.as_text() {
+                        // A type is no text, but JSON has no other form for it.
+                        Some(text) if parent == "variable" && member.key == "type" => {
+                            self.bare(&text.expose(), &member.value.span)
+                        }
+                        _ => self.expr(&member.value),
+                    },
                 }),
             }
         }
@@ -157,13 +163,14 @@ impl Reader {
         Expr { kind, span }
     }
 
-    /// A text as a template; what can't be read is told at the place of the text.
-    fn text(&mut self, text: &str, span: &Span) -> Expr {
-        if !text.contains("${") && !text.contains("%{") {
-            return Expr { kind: ExprKind::Literal(Val::string(text)), span: span.clone() };
-        }
+    /// A text as an expression.
+    fn bare(&mut self, text: &str, span: &Span) -> Expr {
         let file = SourceFile::new(span.file().name(), text);
-        let (mut expr, found) = parse_template(&file);
+        let (expr, found) = parse_expression(&file);
+        self.moved(expr, found, span)
+    }
+
+    fn moved(&mut self, mut expr: Expr, found: Diagnostics, span: &Span) -> Expr {
         for mut finding in found {
             finding.span = Some(span.clone());
             finding.related.clear();
@@ -171,5 +178,15 @@ impl Reader {
         }
         expr.move_to(span);
         expr
+    }
+
+    /// A text as a template; what can't be read is told at the place of the text.
+    fn text(&mut self, text: &str, span: &Span) -> Expr {
+        if !text.contains("${") && !text.contains("%{") {
+            return Expr { kind: ExprKind::Literal(Val::string(text)), span: span.clone() };
+        }
+        let file = SourceFile::new(span.file().name(), text);
+        let (expr, found) = parse_template(&file);
+        self.moved(expr, found, span)
     }
 }
