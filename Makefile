@@ -1,7 +1,7 @@
 # `make demo` builds an image on the embedded simulator, `make test` runs every check, both from a fresh clone.
 CARGO ?= cargo
 
-.PHONY: demo test lint bench build setup
+.PHONY: demo test lint bench score build setup
 
 build:
 	$(CARGO) build --release
@@ -18,6 +18,12 @@ lint: setup
 
 bench: setup
 	@sh tests/bench.sh
+
+# How much of the corpus of real templates holds, as a user would run them; `tests/score-exceptions.md` says why some don't.
+score: build
+	@if [ ! -x ../shared/corpus/score ]; then echo "../shared/corpus is missing beside this checkout: there is nothing to score"; exit 1; fi
+	@command -v python3 >/dev/null || { echo "the score needs python3 (Debian: apt-get install python3)"; exit 1; }
+	../shared/corpus/score target/release/fornax
 
 # What a fresh machine lacks: the WebAssembly target, and on Debian as root the packages behind the jail machine.
 setup:

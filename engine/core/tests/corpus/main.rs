@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 mod config;
 mod conversions;
 mod formatting;
+mod hcl;
 mod interpolation;
 mod templates;
 
