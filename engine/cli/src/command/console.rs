@@ -11,7 +11,7 @@ use fornax_core::template::hcl::Settled;
 use fornax_core::{Diagnostic, Diagnostics, Redactor, SourceFile, Text, template};
 use indexmap::IndexMap;
 
-use super::template::{HclNeeds, Language, Source, empty, options, read, settle_hcl, show};
+use super::template::{HclNeeds, Language, Source, conceal, empty, options, read, settle_hcl, show};
 use crate::args::ConsoleArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, paths, target};
@@ -40,7 +40,10 @@ pub async fn run(args: ConsoleArgs) -> Result<Exit, CliError> {
         None => None,
     };
     let (session, found) = match source {
-        Some(source) if source.language == Language::Hcl => hcl(&source, &args).await?,
+        Some(source) if source.language == Language::Hcl => {
+            conceal(&source, &args.template, &redactor);
+            hcl(&source, &args).await?
+        }
         source => json(source.as_ref(), &args)?,
     };
     show(&found, args.json, &redactor);

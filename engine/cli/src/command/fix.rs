@@ -3,7 +3,7 @@
 use fornax_core::template::fix;
 use fornax_core::{Redactor, SourceFile};
 
-use super::template::{options, read, show};
+use super::template::{conceal, options, read, show};
 use crate::args::FixArgs;
 use crate::error::{CliError, Exit};
 
@@ -11,6 +11,8 @@ pub fn run(args: &FixArgs) -> Result<Exit, CliError> {
     super::template::json_only(&args.path, "fix")?;
     let redactor = Redactor::new();
     let source = read(&args.path)?;
+    // What is said of the template shows its lines.
+    conceal(&source, &args.template, &redactor);
     // They change nothing, but a wrong one is told as everywhere.
     options(&source, &args.template)?;
     let (fixed, found) = fix::fix(&source.files[0]);

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use fornax_core::{Redactor, template};
 
-use super::template::{json_only, options, read, show};
+use super::template::{conceal, json_only, options, read, show};
 use crate::args::Hcl2UpgradeArgs;
 use crate::error::{CliError, Exit};
 
 pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
     json_only(&args.path, "hcl2_upgrade")?;
     let source = read(&args.path)?;
+    let redactor = Redactor::new();
+    // What is said of the template shows its lines.
+    conceal(&source, &args.template, &redactor);
     let target = match (&args.output_file, &source.path) {
         (Some(path), _) => path.clone(),
         (None, Some(_)) => PathBuf::from(format!("{}.pkr.hcl", args.path)),
@@ -32,7 +35,6 @@ pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
     }
     // They change nothing, but a wrong one is told as everywhere.
     options(&source, &args.template)?;
-    let redactor = Redactor::new();
     let (parsed, found) = template::parse(&source.files[0]);
     let Some(parsed) = parsed.filter(|_| !found.has_errors()) else {
         show(&found, args.json, &redactor);

@@ -5,7 +5,7 @@ use fornax_core::Redactor;
 use fornax_core::plan::Plan;
 use fornax_core::template::hcl::{check_required, parse, required_plugins};
 
-use super::template::{Language, read, show};
+use super::template::{Language, read, show_of};
 use crate::args::InitArgs;
 use crate::error::{CliError, Exit};
 use crate::target;
@@ -22,7 +22,7 @@ pub async fn run(args: InitArgs) -> Result<Exit, CliError> {
     let catalog = target::plugins(&args.plugins, Some(&Plan::default())).await?;
     let required = required_plugins(&template);
     found.extend(check_required(required, &target::installed(catalog.as_ref())));
-    show(&found, args.json, &Redactor::new());
+    show_of(&source, &args.template, &found, args.json, &Redactor::new());
     if found.has_errors() {
         return Ok(Exit::Failed);
     }

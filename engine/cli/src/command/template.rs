@@ -308,12 +308,13 @@ pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: 
 /// Makes known what the texts themselves say is secret, where nothing else says it.
 pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
     let var_files: Vec<_> = args.var_files.iter().filter_map(|path| file(path).ok()).collect();
-    // HCL is read on in spite of mistakes, so that its sensitive variables are known anyway.
-    let [template] = source.files.as_slice() else { return };
-    if source.language == Language::Hcl {
-        return;
+    let var_texts = var_files.iter().chain(&source.auto_files).map(|f| f.text());
+    match (source.language, source.files.as_slice()) {
+        (Language::Json, [template]) => salvage::register(template.text(), var_texts, &args.vars, redactor),
+        (_, files) => {
+            salvage::register_hcl(files.iter().map(|f| f.text()), var_texts, &args.vars, redactor);
+        }
     }
-    salvage::register(template.text(), var_files.iter().map(|f| f.text()), &args.vars, redactor);
 }
 
 /// Prints findings: JSON objects on standard output, or text on standard error.
