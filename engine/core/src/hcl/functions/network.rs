@@ -1,6 +1,6 @@
 //! Functions of IP networks in CIDR notation, of both versions.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Fault, Function, Host, Outcome, Param, at, function, gives, int, number, param, string, text};
 use crate::hcl::Val;
