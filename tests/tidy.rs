@@ -51,8 +51,10 @@ fn dependencies_point_inwards() {
 
 #[test]
 fn the_core_has_no_input_and_output() {
-    for file in sources("engine/core/src") {
-        let text = read(&file);
+    // Unit tests may read the tables that they hold against.
+    let is_test = |file: &std::path::Path| file.components().any(|part| part.as_os_str() == "tests");
+    for file in sources("engine/core/src").iter().filter(|file| !is_test(file)) {
+        let text = read(file);
         for word in
             ["std::fs::", "std::net::", "std::env::var", "println!(", "eprintln!(", "tokio::net", "tokio::fs"]
         {
