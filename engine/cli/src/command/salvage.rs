@@ -3,8 +3,9 @@
 //! they belong. Used before something is said of an error, and by `inspect`; a template that is sound says itself which
 //! of its values are secret.
 
-use fornax_core::hcl::lex::{Kind, Token, lex};
 use fornax_core::{Redactor, Secret};
+
+mod hcl;
 
 const LIST: &str = "\"sensitive-variables\"";
 
@@ -29,100 +30,46 @@ pub fn register<'a>(
         let value = names.iter().find_map(|name| var.strip_prefix(name.as_str()));
         values.extend(value.and_then(|rest| rest.get(1..)).map(str::to_owned));
     }
-    for value in values {
-        // Actions of the template language are no secret, and worth to be seen where they are wrong.
-        for piece in without_actions(&value) {
-            redactor.register(&Secret::new(piece));
-            if let Ok(read) = serde_json::from_str::<String>(&format!("\"{piece}\"")) {
-                redactor.register(&Secret::new(read));
-            }
-        }
-    }
+    tell(&values, redactor);
 }
 
-/// The same for HCL2: literals in blocks that say `sensitive = true`, and what such variables are given from outside.
+/// The same for HCL2, whose files are read on in spite of mistakes, but not all that is in them gets a value.
 pub fn register_hcl<'a>(
     templates: impl IntoIterator<Item = &'a str>,
     var_files: impl IntoIterator<Item = &'a str>,
     vars: &[String],
     redactor: &Redactor,
 ) {
-    let mut names = Vec::new();
-    let tell = |text: &str| {
-        text.lines().map(str::trim).chain([text]).filter(|piece| !piece.is_empty()).for_each(|piece| {
-            redactor.register(&Secret::new(piece));
-        });
-    };
-    for text in templates {
-        let tokens = lex(text);
-        for (name, block) in sensitive_blocks(text, &tokens) {
-            literals(text, block).for_each(tell);
-            names.push(name);
-        }
-    }
-    for text in var_files {
-        let tokens = lex(text);
-        for (i, token) in tokens.iter().enumerate() {
-            // In both forms of variable files the name comes before its value, with or without quotes.
-            if names.iter().any(|name| *name == token.text(text)) {
-                let rest = &tokens[(i + 1).min(tokens.len())..];
-                let end = rest.iter().position(|t| t.kind == Kind::Newline).unwrap_or(rest.len());
-                literals(text, &rest[..end]).for_each(tell);
-            }
-        }
-    }
-    for name in &names {
+    let mut values = Vec::new();
+    let names: Vec<String> =
+        templates.into_iter().flat_map(|text| hcl::template(text, &mut values)).collect();
+    var_files.into_iter().for_each(|text| hcl::variable_file(text, &names, &mut values));
+    for name in names.iter().filter(|name| !name.is_empty()) {
         if let Ok(value) = std::env::var(format!("PKR_VAR_{name}")) {
-            tell(&value);
+            hcl::given(&value, &mut values);
         }
-        for value in
-            vars.iter().filter_map(|var| var.strip_prefix(name.as_str())).filter_map(|rest| rest.get(1..))
+        for value in vars.iter().filter_map(|var| var.strip_prefix(name.as_str())).filter_map(|v| v.get(1..))
         {
-            tell(value);
+            hcl::given(value, &mut values);
         }
+    }
+    tell(&values, redactor);
+    for value in values.iter().filter(|value| value.contains("$${") || value.contains("%%{")) {
+        let read = serde_json::from_str::<String>(&format!("\"{value}\"")).unwrap_or_else(|_| value.clone());
+        redactor.register(&Secret::new(read.replace("$${", "${").replace("%%{", "%{")));
     }
 }
 
-/// Variables and locals that are said to be sensitive: their names, and the tokens up to the brace that closes them.
-fn sensitive_blocks<'t>(text: &str, tokens: &'t [Token]) -> Vec<(String, &'t [Token])> {
-    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|t| t.text(text) == word);
-    let mut out = Vec::new();
-    for at in (0..tokens.len()).filter(|at| is(*at, "variable") || is(*at, "local")) {
-        let quoted = tokens.get(at + 1).is_some_and(|t| t.kind == Kind::OpenQuote);
-        let Some(name) = tokens.get(at + 1 + usize::from(quoted)) else { continue };
-        let mut depth = 0_usize;
-        let mut end = at + 2;
-        while let Some(token) = tokens.get(end) {
-            match token.kind {
-                Kind::OpenBrace => depth += 1,
-                Kind::CloseBrace if depth <= 1 => break,
-                Kind::CloseBrace => depth -= 1,
-                _ => {}
+fn tell(values: &[String], redactor: &Redactor) {
+    for value in values {
+        // Actions of the template language are no secret, and worth to be seen where they are wrong.
+        for piece in without_actions(value) {
+            redactor.register(&Secret::new(piece));
+            if let Ok(read) = serde_json::from_str::<String>(&format!("\"{piece}\"")) {
+                redactor.register(&Secret::new(read));
             }
-            end += 1;
-        }
-        let block = &tokens[(at + 2).min(tokens.len())..end];
-        let says_so = block
-            .windows(3)
-            .any(|w| w[0].text(text) == "sensitive" && w[1].kind == Kind::Equal && w[2].text(text) == "true");
-        if says_so {
-            out.push((name.text(text).to_owned(), block));
         }
     }
-    out
-}
-
-/// The texts and numbers among tokens, but for descriptions.
-fn literals<'t>(text: &'t str, tokens: &'t [Token]) -> impl Iterator<Item = &'t str> {
-    let described =
-        |at: usize| at.checked_sub(3).is_some_and(|name| tokens[name].text(text) == "description");
-    tokens
-        .iter()
-        .enumerate()
-        .filter(move |(at, t)| {
-            matches!(t.kind, Kind::QuotedLit | Kind::StringLit | Kind::Number) && !described(*at)
-        })
-        .map(|(_, t)| t.text(text))
 }
 
 fn sensitive_names(text: &str) -> Vec<String> {

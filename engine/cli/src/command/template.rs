@@ -299,7 +299,7 @@ pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
 
 /// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
 pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
-    if found.has_errors() {
+    if !found.is_empty() {
         conceal(source, args, redactor);
     }
     show(found, json, redactor);
