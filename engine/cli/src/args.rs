@@ -231,6 +231,8 @@ pub struct InspectArgs {
     #[command(flatten)]
     pub template: TemplateArgs,
     #[command(flatten)]
+    pub plugins: PluginArgs,
+    #[command(flatten)]
     pub ignored: IgnoredArgs,
     #[arg(long = "machine-readable")]
     pub machine_readable: bool,

@@ -10,7 +10,7 @@ use fornax_core::template::hcl::DataSources;
 use fornax_core::value::{Node, Text, Value};
 use fornax_core::{Diagnostic, Diagnostics};
 use fornax_plugin_host::Effective;
-use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest};
+use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest, REDIRECTS, redirected};
 
 use crate::plugin_http::PluginHttp;
 
@@ -30,6 +30,13 @@ impl BuiltInData {
         Self { http: PluginHttp::default(), rights }
     }
 
+    /// None: that is no URL.
+    fn allows(&self, url: &str) -> Option<bool> {
+        let url = http::Uri::try_from(url).ok()?;
+        let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+        Some(self.rights.allows_host(url.host()?, port))
+    }
+
     async fn page(&self, config: &Node) -> Result<Val, Diagnostic> {
         let text = |name: &str| config.get(name).and_then(Node::as_text).cloned().unwrap_or_default();
         let url = text("url");
@@ -40,37 +47,37 @@ impl BuiltInData {
                 None => finding,
             }
         };
-        let parsed = http::Uri::try_from(url.expose()).map_err(|_| failed("this is no URL".to_owned()))?;
-        let port = parsed.port_u16().unwrap_or(if parsed.scheme_str() == Some("http") { 80 } else { 443 });
-        if !self.rights.allows_host(parsed.host().unwrap_or_default(), port) {
-            return Err(failed("the operator denies it the network".to_owned())
-                .help("run without --deny network, or give the value as a variable"));
-        }
         let mut headers = Vec::new();
         for member in config.get("request_headers").map(Node::members).unwrap_or_default() {
             let value = member.value.as_text().map(Text::expose).unwrap_or_default();
             headers.push((member.key.clone(), Secret::new(value)));
         }
-        let body = text("request_body");
-        let method =
-            Some(text("method").expose()).filter(|m| !m.is_empty()).unwrap_or_else(|| "GET".to_owned());
-        let response = self
-            .http
-            .send(HttpRequest {
-                method,
-                url: url.expose(),
-                headers,
-                body: if body.is_empty() {
-                    HttpBody::Empty
-                } else {
-                    HttpBody::Text(Secret::new(body.expose()))
-                },
-                timeout: TIMEOUT,
-                store: None,
-                limit: MAX_PAGE,
-            })
-            .await
-            .map_err(|e| failed(e.to_string()))?;
+        let (body, method) = (text("request_body"), text("method").expose());
+        let mut request = HttpRequest {
+            method: if method.is_empty() { "GET".to_owned() } else { method },
+            url: url.expose(),
+            headers,
+            body: if body.is_empty() { HttpBody::Empty } else { HttpBody::Text(Secret::new(body.expose())) },
+            timeout: TIMEOUT,
+            store: None,
+            limit: MAX_PAGE,
+        };
+        let mut left = REDIRECTS;
+        let response = loop {
+            if !self.allows(&request.url).ok_or_else(|| failed("this is no URL".to_owned()))? {
+                return Err(failed("the operator denies it the network".to_owned())
+                    .help("run without --deny network, or give the value as a variable"));
+            }
+            let response = self.http.send(request.clone()).await.map_err(|e| failed(e.to_string()))?;
+            match redirected(&request, &response).map_err(|e| failed(e.to_string()))? {
+                None => break response,
+                Some(_) if left == 0 => {
+                    return Err(failed(format!("there are more than {REDIRECTS} redirections")));
+                }
+                Some(next) => request = next,
+            }
+            left -= 1;
+        };
         if !(200..300).contains(&response.status) {
             return Err(failed(format!("the server answered {}", response.status)));
         }

@@ -18,6 +18,7 @@ mod prompt;
 mod reporter;
 mod simulation;
 mod target;
+mod whole_file;
 
 use std::process::ExitCode;
 

@@ -14,7 +14,7 @@ mod machine;
 pub use json::JsonReporter;
 pub use lines::{LineOptions, LineReporter};
 pub use live::LiveReporter;
-pub use machine::{MachineReporter, escape as machine_escape};
+pub use machine::{MachineReporter, machine_line};
 
 /// Where output goes. Shared by the reporter and by what the commands print themselves.
 #[derive(Clone)]

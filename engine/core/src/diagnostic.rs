@@ -72,6 +72,13 @@ impl Diagnostic {
         Self { is_echo: true, ..Self::error(code, summary).at(span) }
     }
 
+    /// The same, but no more than a warning.
+    #[must_use]
+    pub fn softened(mut self) -> Self {
+        self.severity = self.severity.max(Severity::Warning);
+        self
+    }
+
     #[must_use]
     pub fn at(mut self, span: &Span) -> Self {
         self.span = Some(span.clone());

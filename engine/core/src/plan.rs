@@ -57,8 +57,8 @@ pub struct BuildPlan {
     pub short_name: String,
     pub builder_type: String,
     pub type_span: Span,
-    /// The block that a finding about the builder's type also concerns.
-    pub echo: Option<Span>,
+    /// The build block, in languages that have one apart from the builder.
+    pub build_span: Option<Span>,
     pub config: Arc<dyn ConfigSource>,
     pub provisioners: Vec<ProvisionerPlan>,
     pub error_cleanup: Option<ProvisionerPlan>,

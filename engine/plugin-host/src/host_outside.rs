@@ -10,13 +10,12 @@ use wasmtime::component::Resource;
 
 use crate::bindings::host::fornax::plugin::http;
 use crate::bindings::host::fornax::plugin::types::{Error, ErrorCode};
-use crate::http::{HttpBody, HttpError, HttpRequest, HttpResponse};
+use crate::http::{HttpBody, HttpError, HttpRequest, HttpResponse, REDIRECTS, redirected};
 use crate::policy::flag_for;
 use crate::resources::{HostFile, WorkspaceHandle};
 use crate::state::{Answer, State};
 
 const BODY: usize = 1024 * 1024;
-const REDIRECTS: usize = 10;
 const HTTP_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl State {
@@ -49,6 +48,15 @@ impl State {
         Ok(url)
     }
 
+    fn http_error(&self, error: &HttpError) -> Error {
+        let code = match error {
+            HttpError::Timeout { .. } => ErrorCode::Timeout,
+            HttpError::TooLarge { .. } => ErrorCode::TooLarge,
+            HttpError::Failed(_) => ErrorCode::Io,
+        };
+        self.error(code, error.to_string())
+    }
+
     async fn exchange(
         &mut self,
         request: &http::Request,
@@ -56,13 +64,12 @@ impl State {
         store: Option<std::path::PathBuf>,
     ) -> Result<HttpResponse, Error> {
         self.only_while_working("http")?;
-        let mut url = self.allowed_url(&request.url)?;
+        let url = self.allowed_url(&request.url)?;
         let Some(client) = self.http.clone() else {
             return Err(self.error(ErrorCode::Unsupported, "this engine was started without an HTTP client"));
         };
         let timeout = request.timeout_ms.map_or(HTTP_TIMEOUT, Duration::from_millis);
         let stop = self.stop(false, Some(timeout));
-        let (mut method, mut body) = (request.method.clone(), body);
         let mut headers: Vec<(String, fornax_core::Secret)> = Vec::new();
         for (name, value) in &request.headers {
             let value = self.sealer.unseal_raw(value);
@@ -72,50 +79,27 @@ impl State {
             }
             headers.push((name.clone(), value));
         }
+        let mut attempt = HttpRequest {
+            method: request.method.clone(),
+            url: url.to_string(),
+            headers,
+            body,
+            timeout,
+            store,
+            limit: BODY,
+        };
         for _ in 0..=REDIRECTS {
-            let attempt = HttpRequest {
-                method: method.clone(),
-                url: url.to_string(),
-                headers: headers.clone(),
-                body: body.clone(),
-                timeout,
-                store: store.clone(),
-                limit: BODY,
-            };
-            let response = match stop.run("the request", client.send(attempt)).await? {
-                Ok(response) => response,
-                Err(error) => {
-                    let code = match error {
-                        HttpError::Timeout { .. } => ErrorCode::Timeout,
-                        HttpError::TooLarge { .. } => ErrorCode::TooLarge,
-                        HttpError::Failed(_) => ErrorCode::Io,
-                    };
-                    return Err(self.error(code, error.to_string()));
+            let response = stop
+                .run("the request", client.send(attempt.clone()))
+                .await?
+                .map_err(|e| self.http_error(&e))?;
+            match redirected(&attempt, &response).map_err(|e| self.http_error(&e))? {
+                None => return Ok(response),
+                Some(next) => {
+                    self.allowed_url(&next.url)?;
+                    attempt = next;
                 }
-            };
-            let location =
-                response.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("location")).map(|(_, v)| v);
-            let (301 | 302 | 303 | 307 | 308, Some(location)) = (response.status, location) else {
-                return Ok(response);
-            };
-            let next = url.join(location).map_err(|e| {
-                self.error(ErrorCode::Io, format!("the redirection to {location:?} can't be followed: {e}"))
-            })?;
-            let next = self.allowed_url(next.as_str())?;
-            if next.origin() != url.origin() {
-                // What was meant for one host is not told to another one.
-                headers.retain(|(name, _)| {
-                    matches!(
-                        name.to_ascii_lowercase().as_str(),
-                        "accept" | "accept-language" | "user-agent" | "range"
-                    )
-                });
             }
-            if response.status <= 303 && !matches!(method.as_str(), "GET" | "HEAD") {
-                method = "GET".into();
-                body = HttpBody::Empty;
-            }
-            url = next;
         }
         Err(self.error(ErrorCode::Io, format!("more than {REDIRECTS} redirections")))
     }

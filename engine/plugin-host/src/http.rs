@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fornax_core::Secret;
+use url::Url;
 
 /// One request. Header values and body may be secret and must not be logged.
+#[derive(Clone)]
 pub struct HttpRequest {
     pub method: String,
     pub url: String,
@@ -47,6 +49,36 @@ pub enum HttpError {
 
 /// Sends one request. Must not follow redirects, must honour the proxy and trust settings of the engine, and must end
 /// within the request's time limit.
+/// Redirections that are followed one after the other.
+pub const REDIRECTS: usize = 10;
+
+/// The request that an answer redirects to; none if it does not. Whether its host may be asked is for the caller to
+/// say.
+pub fn redirected(request: &HttpRequest, response: &HttpResponse) -> Result<Option<HttpRequest>, HttpError> {
+    let location = response.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("location")).map(|(_, v)| v);
+    let (301 | 302 | 303 | 307 | 308, Some(location)) = (response.status, location) else { return Ok(None) };
+    let broken = |e: url::ParseError| {
+        HttpError::Failed(format!("the redirection to {location:?} can't be followed: {e}"))
+    };
+    let from = Url::parse(&request.url).map_err(broken)?;
+    let to = from.join(location).map_err(broken)?;
+    let mut next = HttpRequest { url: to.to_string(), ..request.clone() };
+    if to.origin() != from.origin() {
+        // What was meant for one host is not told to another one.
+        next.headers.retain(|(name, _)| {
+            matches!(
+                name.to_ascii_lowercase().as_str(),
+                "accept" | "accept-language" | "user-agent" | "range"
+            )
+        });
+    }
+    if response.status <= 303 && !matches!(next.method.as_str(), "GET" | "HEAD") {
+        next.method = "GET".into();
+        next.body = HttpBody::Empty;
+    }
+    Ok(Some(next))
+}
+
 #[async_trait]
 pub trait HttpClient: Send + Sync {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError>;

@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fornax_core::Redactor;
 use fornax_core::build::{RunSettings, prepare_build, run_all};
 use fornax_core::event::{Event, EventSink};
 use fornax_core::plugin::OnError;
 use fornax_core::report::RunReport;
 use fornax_core::secret::RedactingSink;
 use fornax_core::template::hcl::check_required;
+use fornax_core::{Diagnostics, Redactor};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         .await
         .map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
-    let mut left_out = false;
+    let mut left_out = Diagnostics::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
         let (prepared, more) = prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context).await;
@@ -54,13 +54,14 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         if parts.factories.iter().any(|f| f.type_name() == build.builder_type) {
             found.extend(more);
         } else {
-            left_out = true;
-            show_of(&source, &args.template, &more, args.json, &redactor);
+            left_out.extend(more);
         }
         builds.extend(prepared);
     }
+    let incomplete = !left_out.is_empty();
+    found.extend(left_out.into_iter().map(|f| if builds.is_empty() { f } else { f.softened() }).collect());
     show_of(&source, &args.template, &found, args.json, &redactor);
-    if found.has_errors() || builds.is_empty() {
+    if found.has_errors() {
         return Ok(Exit::Failed);
     }
 
@@ -102,7 +103,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     reporter.close();
     let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let exit = finish(&args, &parts, &report, &reporter, &redactor, &opened).await?;
-    Ok(if left_out && exit == Exit::Done { Exit::Failed } else { exit })
+    Ok(if incomplete && exit == Exit::Done { Exit::Failed } else { exit })
 }
 
 /// Removes a file of an artifact that is not kept, or a folder that a post-processor published.

@@ -245,7 +245,7 @@ async fn config_of(header: &Header, args: &CleanupArgs, redactor: &Redactor) -> 
         .chain(args.var_files.iter().cloned())
         .collect();
     let source = read(template).ok()?;
-    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
+    let needs = HclNeeds::LOOK;
     let data = target::data(None).ok()?;
     let plan = load(&source, &arguments, redactor, needs, &data).await.ok()?.plan?;
     let build: &BuildPlan = plan.builds.iter().find(|b| b.name == header.build_name)?;

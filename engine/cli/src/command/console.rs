@@ -11,7 +11,9 @@ use fornax_core::template::hcl::Settled;
 use fornax_core::{Diagnostic, Diagnostics, Redactor, SourceFile, Text, template};
 use indexmap::IndexMap;
 
-use super::template::{HclNeeds, Language, Source, conceal, empty, options, read, settle_hcl, show};
+use super::template::{
+    HclNeeds, Language, Source, conceal, empty, for_people, options, read, settle_hcl, show,
+};
 use crate::args::ConsoleArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, paths, target};
@@ -39,11 +41,12 @@ pub async fn run(args: ConsoleArgs) -> Result<Exit, CliError> {
         None if args.template.config_type.as_deref() == Some("hcl2") => Some(empty()?),
         None => None,
     };
+    if let Some(source) = &source {
+        // Findings show lines of the template.
+        conceal(source, &args.template, &redactor);
+    }
     let (session, found) = match source {
-        Some(source) if source.language == Language::Hcl => {
-            conceal(&source, &args.template, &redactor);
-            hcl(&source, &args).await?
-        }
+        Some(source) if source.language == Language::Hcl => hcl(&source, &args).await?,
         source => json(source.as_ref(), &args)?,
     };
     show(&found, args.json, &redactor);
@@ -62,13 +65,11 @@ pub async fn run(args: ConsoleArgs) -> Result<Exit, CliError> {
 
 async fn hcl(source: &Source, args: &ConsoleArgs) -> Result<(Option<Session>, Diagnostics), CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
-    let needs = HclNeeds { require_values: false, read_data: false, warn_undeclared: false };
+    let needs = HclNeeds { read_data: false, ..HclNeeds::LOOK };
     let data = target::data(None)?;
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     found.extend(more);
-    let (listing, _) = template::hcl::inspect(&parsed, &settled);
-    let listing = listing.split("\n> builds:").next().unwrap_or_default();
-    let listing = listing.strip_prefix("Packer Inspect: HCL2 mode\n\n").unwrap_or(listing).to_owned();
+    let listing = template::hcl::list_values(&parsed, &settled);
     Ok((Some(Session::Hcl(Box::new(settled), listing)), found))
 }
 
@@ -193,9 +194,7 @@ fn interactive(session: &Session, redactor: &Redactor) -> Result<Exit, CliError>
                     Ok(text) if text.is_empty() => {}
                     Ok(text) => println!("{}", redactor.redact(&text)),
                     Err(found) => {
-                        for finding in found.iter() {
-                            print!("{}", redactor.redact(&finding.render()));
-                        }
+                        for_people(&found).for_each(|finding| print!("{}", finding.render_masked(redactor)));
                     }
                 }
             }

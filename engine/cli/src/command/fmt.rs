@@ -1,19 +1,19 @@
 //! `fornax fmt`: HCL files in the canonical format, byte for byte Packer's. A file is replaced as a whole or not at
 //! all; one with a syntax error stays as it is, is told, and the others are formatted all the same.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use fornax_core::SourceFile;
 use fornax_core::hcl::format::format;
 use fornax_core::hcl::parse::parse_file;
+use fornax_core::{Redactor, SourceFile};
 
-use super::template;
+use super::{salvage, template};
 use crate::args::FmtArgs;
 use crate::error::{CliError, Exit};
+use crate::whole_file;
 
 mod diff;
 
@@ -110,7 +110,7 @@ impl Work<'_> {
         self.changed = true;
         if self.args.write
             && !self.args.check
-            && let Err(e) = replace(path, &formatted)
+            && let Err(e) = whole_file::replace(path, &formatted)
         {
             self.fail(&format!("can't write {name}: {e}; it stays as it is"));
             return Ok(());
@@ -128,8 +128,11 @@ impl Work<'_> {
         if !found.has_errors() {
             return Some(format(source.text()));
         }
+        // A line that can't be read may hold a secret all the same.
+        let redactor = Redactor::new();
+        salvage::register_hcl([source.text()], [], &[], &redactor);
         for finding in template::for_people(&found) {
-            let _ = writeln!(io::stderr(), "{}", finding.render());
+            let _ = writeln!(io::stderr(), "{}", finding.render_masked(&redactor));
         }
         self.fail(&format!("{} is not formatted, because it has syntax errors", source.name()));
         None
@@ -173,35 +176,6 @@ fn shown(path: &Path) -> String {
     short.display().to_string()
 }
 
-/// The file has the old text or the new one at any moment. Mode and group stay, the owner where this process may set
-/// it; a symbolic link stays one. If the process dies in between, a hidden `.NAME.….partial` remains beside the file.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let target = fs::canonicalize(path)?;
-    // What may not be written is not replaced either.
-    let old = OpenOptions::new().write(true).open(&target)?.metadata()?;
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let partial = target.with_file_name(format!(".{name}.{}.partial", uuid::Uuid::new_v4().simple()));
-    let write = |mut file: File| {
-        let new = file.metadata()?;
-        if new.gid() != old.gid() {
-            std::os::unix::fs::fchown(&file, None, Some(old.gid()))?;
-        }
-        if new.uid() != old.uid() {
-            // Only root may give a file to someone else.
-            let _ = std::os::unix::fs::fchown(&file, Some(old.uid()), None);
-        }
-        file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &target)
-    };
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).and_then(write);
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,22 +199,5 @@ mod tests {
             assert!(is_ignored(name), "{name}");
         }
         assert!(!is_ignored("x#.pkr.hcl"));
-    }
-
-    #[test]
-    fn a_file_is_replaced_behind_its_link_and_keeps_its_mode() {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("t"), folder.path().join("l"));
-        fs::write(&target, "old").unwrap();
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
-        std::os::unix::fs::symlink("t", &link).unwrap();
-        let before = fs::metadata(&target).unwrap().ino();
-        replace(&link, "new").unwrap();
-        let after = fs::metadata(&target).unwrap();
-        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
-        assert_eq!(after.mode() & 0o7777, 0o640);
-        assert_ne!(after.ino(), before, "it is a new file, not the old one overwritten");
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else remains");
     }
 }

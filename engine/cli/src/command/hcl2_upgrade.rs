@@ -8,6 +8,7 @@ use fornax_core::{Redactor, template};
 use super::template::{conceal, json_only, options, read, show};
 use crate::args::Hcl2UpgradeArgs;
 use crate::error::{CliError, Exit};
+use crate::whole_file;
 
 pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
     json_only(&args.path, "hcl2_upgrade")?;
@@ -48,7 +49,8 @@ pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
         show(&all, false, &redactor);
         return Ok(Exit::Done);
     }
-    let replaced = write(&target, &upgrade.text)?;
+    let replaced = whole_file::write(&target, &upgrade.text)
+        .map_err(|e| CliError::failed(format!("can't write {}: {e}", target.display())))?;
     show(&all, args.json, &redactor);
     if !args.json {
         println!("{} {}", if replaced { "Replaced" } else { "Created" }, target.display());
@@ -61,44 +63,4 @@ pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
 
 fn is_same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Writes the file as a whole; tells whether one was there.
-fn write(target: &Path, text: &str) -> Result<bool, CliError> {
-    let failed = |what: &str, path: &Path, error: std::io::Error| {
-        CliError::failed(format!("{what} {}: {error}", path.display()))
-    };
-    if let Some(folder) = target.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|e| failed("can't make the folder", folder, e))?;
-    }
-    let existed = target.exists();
-    let mut partial = target.as_os_str().to_owned();
-    partial.push(format!(".partial-{}", std::process::id()));
-    let partial = PathBuf::from(partial);
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, target));
-    written.map_err(|e| {
-        // The error that counts is the first one.
-        let _ = std::fs::remove_file(&partial);
-        failed("can't write", target, e)
-    })?;
-    Ok(existed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_is_replaced_as_a_whole_and_nothing_else_remains() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("new/t.pkr.hcl");
-        assert!(!write(&target, "a").unwrap());
-        assert!(write(&target, "b").unwrap());
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), "b");
-        assert_eq!(std::fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
-        let error = write(folder.path(), "c").unwrap_err();
-        assert!(error.message.starts_with("can't write"), "{}", error.message);
-        assert!(folder.path().is_dir());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
 }

@@ -1,11 +1,11 @@
 //! `fornax inspect`: what a template consists of.
 
-use fornax_core::{Diagnostics, Redactor, Severity, template};
+use fornax_core::{Diagnostic, Diagnostics, Redactor, Severity, template};
 
-use super::template::{HclNeeds, Language, Source, conceal, read, settle_hcl, show_of};
+use super::template::{HclNeeds, Language, Source, conceal, read, settle_hcl, show, show_of};
 use crate::args::InspectArgs;
 use crate::error::{CliError, Exit};
-use crate::reporter::machine_escape;
+use crate::reporter::machine_line;
 use crate::target;
 
 pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
@@ -17,14 +17,13 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     let (parsed, found) = template::parse(&source.files[0]);
     // The default of a sensitive variable may stand within another text.
     conceal(&source, &args.template, &redactor);
-    show_of(&source, &args.template, &found, args.json, &redactor);
+    show(&found, args.json, &redactor);
     let Some(parsed) = parsed.filter(|_| !found.has_errors()) else { return Ok(Exit::Failed) };
     let inspection = template::inspect(&parsed);
     if args.machine_readable {
-        let now = jiff::Timestamp::now().as_second();
         for (kind, data) in inspection.machine_lines() {
-            let data: Vec<String> = data.iter().map(|d| machine_escape(&redactor.redact(d))).collect();
-            println!("{now},,{kind},{}", data.join(","));
+            let data: Vec<_> = data.iter().map(|d| redactor.redact(d)).collect();
+            println!("{}", machine_line(kind, &data));
         }
     } else {
         print!("{}", redactor.redact(&inspection.text()));
@@ -34,21 +33,14 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
 
 async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -> Result<Exit, CliError> {
     let (parsed, mut found) = template::hcl::parse(&source.files);
-    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
-    let data = target::data(None)?;
+    let needs = HclNeeds::LOOK;
+    let data = target::data(Some(&args.plugins))?;
     let (settled, more, _) = settle_hcl(&parsed, source, &args.template, needs, &data).await?;
     settled.secrets.iter().for_each(|secret| {
         redactor.register(secret);
     });
     // A template can be looked at where its files and clouds are not: what can't be evaluated is shown as unknown.
-    found.extend(
-        more.into_iter()
-            .map(|mut finding| {
-                finding.severity = finding.severity.max(Severity::Warning);
-                finding
-            })
-            .collect(),
-    );
+    found.extend(more.into_iter().map(Diagnostic::softened).collect());
     let (text, more) = template::hcl::inspect(&parsed, &settled);
     found.extend(more);
     let found: Diagnostics = found.into_iter().filter(|d| d.severity != Severity::Note).collect();
@@ -57,8 +49,7 @@ async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -
         return Ok(Exit::Failed);
     }
     if args.machine_readable {
-        let now = jiff::Timestamp::now().as_second();
-        println!("{now},,ui,say,{}", machine_escape(text.trim_end()));
+        println!("{}", machine_line("ui", &["say", &redactor.redact(text.trim_end())]));
     } else {
         print!("{}", redactor.redact(&text));
     }

@@ -204,6 +204,11 @@ pub struct HclNeeds {
     pub warn_undeclared: bool,
 }
 
+impl HclNeeds {
+    /// For who looks at a template without building it.
+    pub const LOOK: Self = Self { require_values: false, read_data: true, warn_undeclared: false };
+}
+
 /// The values of an HCL2 template.
 pub async fn settle_hcl(
     template: &HclTemplate,

@@ -3,7 +3,7 @@
 use fornax_core::Redactor;
 use fornax_core::template::hcl::check_required;
 
-use super::template::{HclNeeds, Language, Loaded, conceal, load, read, show_of};
+use super::template::{HclNeeds, Language, Loaded, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -17,7 +17,6 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             Language::Json => fornax_core::template::parse(&source.files[0]).1,
             Language::Hcl => fornax_core::template::hcl::parse(&source.files).1,
         };
-        conceal(&source, &args.template, &redactor);
         show_of(&source, &args.template, &found, args.json, &redactor);
         if found.has_errors() {
             return Ok(Exit::Failed);

@@ -1,9 +1,10 @@
 //! `fornax version`: the version of the engine, and of the templates that it reads.
 
-use fornax_core::template::hcl::COMPATIBLE_VERSION;
+use fornax_core::interpolate::PACKER_VERSION;
 
 use crate::args::VersionArgs;
 use crate::error::{CliError, Exit};
+use crate::reporter::machine_line;
 
 /// One line for people.
 pub fn line() -> String {
@@ -12,13 +13,14 @@ pub fn line() -> String {
 
 pub fn run(args: &VersionArgs) -> Result<Exit, CliError> {
     if args.machine_readable {
-        let now = jiff::Timestamp::now().as_second();
-        println!("{now},,version,{}", env!("CARGO_PKG_VERSION"));
-        // Packer misspells it, and scripts look for what it writes.
-        println!("{now},,version-prelease,");
-        println!("{now},,version-commit,");
+        // Packer misspells the second one, and scripts look for what it writes.
+        for (kind, value) in
+            [("version", env!("CARGO_PKG_VERSION")), ("version-prelease", ""), ("version-commit", "")]
+        {
+            println!("{}", machine_line(kind, &[value]));
+        }
     } else {
-        println!("{}\nReads the templates of Packer {COMPATIBLE_VERSION}.", line());
+        println!("{}\nReads the templates of Packer {PACKER_VERSION}.", line());
     }
     Ok(Exit::Done)
 }

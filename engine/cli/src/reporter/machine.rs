@@ -15,8 +15,23 @@ pub struct MachineReporter {
     errors: Mutex<Vec<(String, String)>>,
 }
 
+/// One line, with the time and without an end.
+fn line<T: AsRef<str>>(target: &str, kind: &str, data: &[T]) -> String {
+    let mut line = format!("{},{target},{kind}", Timestamp::now().as_second());
+    for item in data {
+        line.push(',');
+        line.push_str(&escape(item.as_ref()));
+    }
+    line
+}
+
+/// A line of a command that builds nothing.
+pub fn machine_line<T: AsRef<str>>(kind: &str, data: &[T]) -> String {
+    line("", kind, data)
+}
+
 /// Commas and line ends as Packer writes them inside of data.
-pub fn escape(data: &str) -> String {
+fn escape(data: &str) -> String {
     data.replace(',', "%!(PACKER_COMMA)").replace('\r', "\\r").replace('\n', "\\n")
 }
 
@@ -26,13 +41,8 @@ impl MachineReporter {
         Self { out, lines, artifacts: Mutex::default(), errors: Mutex::default() }
     }
 
-    pub fn line(&self, target: &str, kind: &str, data: &[&str]) {
-        let mut line = format!("{},{},{}", Timestamp::now().as_second(), target, kind);
-        for item in data {
-            line.push(',');
-            line.push_str(&escape(item));
-        }
-        self.out.line(&line);
+    fn line(&self, target: &str, kind: &str, data: &[&str]) {
+        self.out.line(&line(target, kind, data));
     }
 
     fn results(&self) {

@@ -33,7 +33,7 @@ pub async fn prepare_build(
         None => {
             let known: Vec<&str> = factories.iter().map(|factory| factory.type_name()).collect();
             found.push(unknown_type("builder", &plan.builder_type, &plan.type_span, known));
-            if let Some(span) = &plan.echo {
+            if let Some(span) = &plan.build_span {
                 found.push(Diagnostic::echo(
                     "build/unknown-builder",
                     "the type of a source is not known",
@@ -116,7 +116,9 @@ fn unknown_type(what: &str, name: &str, span: &Span, mut known: Vec<&str>) -> Di
             .detail(there);
     match (nearest(name, known.iter().copied()), what) {
         (Some(near), _) => finding.help(format!("did you mean \"{near}\"?")),
-        (None, "builder") => finding,
+        (None, "builder") => {
+            finding.help("choose the builds that can run with -only; builders do not come as plugins")
+        }
         (None, _) => {
             finding.help(format!("if a plugin provides this {what}, name its folder with --plugin-dir"))
         }

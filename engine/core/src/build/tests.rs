@@ -336,7 +336,7 @@ fn plan(provisioners: Vec<ProvisionerPlan>) -> BuildPlan {
         short_name: "web".into(),
         builder_type: "machines".into(),
         type_span: span(),
-        echo: None,
+        build_span: None,
         config: config(json!({})),
         provisioners,
         error_cleanup: None,

@@ -65,6 +65,6 @@ impl Host for Desk {
     }
 
     fn working_dir(&self) -> &Path {
-        Path::new("/work")
+        Path::new("/started")
     }
 }

@@ -22,9 +22,9 @@ mod settle;
 mod tests;
 mod variables;
 
-pub use inspect::inspect;
+pub use inspect::{inspect, list_values};
 pub use plan::{HclPlanOptions, plan};
-pub use required::{COMPATIBLE_VERSION, InstalledPlugin, RequiredPlugin, check_required, required_plugins};
+pub use required::{InstalledPlugin, RequiredPlugin, check_required, required_plugins};
 pub use settle::{DataSources, SettleOptions, Settled, settle};
 pub use variables::{Undeclared, VariableInputs};
 

@@ -106,7 +106,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
         builds.push(BuildPlan {
             short_name: name.clone(),
             name,
-            echo: None,
+            build_span: None,
             builder_type: builder.type_name.clone(),
             type_span: builder.type_span.clone(),
             config: source(builder.config.clone(), &context),

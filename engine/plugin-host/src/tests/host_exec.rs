@@ -184,27 +184,22 @@ impl HostHostScriptDrop for crate::state::State {
     }
 }
 
-/// Whether a process runs; what has ended but was not waited for does not count.
-fn runs(pid: &str) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']))
-    })
-}
-
 /// Runs a script that starts a child and writes both process ids, and does `end` once it has. Returns the ids.
 async fn started(script: &str, end: impl AsyncFnOnce(&mut Bench, HostCommand)) -> Vec<String> {
     let mut bench = any_program().await;
     let file = bench.dir.path().join("pids");
     let script = script.replace("PIDS", &file.display().to_string());
-    let shell = HostCommand { timeout_ms: None, output: OutputMode::Show, ..command(&["sh", "-c", &script]) };
     let cancel = bench.state.cancel.clone();
-    let watched = file.clone();
-    tokio::spawn(async move {
-        while std::fs::read_to_string(&watched).unwrap_or_default().lines().count() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    // The script says by opening a pipe that it is ready: opening the other end waits for just that.
+    let ready = bench.dir.path().join("ready");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &ready, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .expect("a pipe");
+    let script = script.replace("READY", &ready.display().to_string());
+    tokio::task::spawn_blocking(move || {
+        std::fs::read(ready).expect("the script opens it");
         cancel.cancel();
     });
+    let shell = HostCommand { timeout_ms: None, output: OutputMode::Show, ..command(&["sh", "-c", &script]) };
     end(&mut bench, shell).await;
     std::fs::read_to_string(&file).expect("written").lines().map(str::to_owned).collect()
 }
@@ -216,8 +211,8 @@ async fn a_cancelled_program_ends_with_all_it_started() {
         return;
     }
     let stubborn = "trap '' TERM; (trap '' TERM; echo $(exec sh -c 'echo $PPID') >PIDS; exec sleep 1000) & \
-                    wait_for() { while ! [ -s PIDS ]; do :; done; }; wait_for; echo $$ >>PIDS; wait; wait";
-    let polite = "sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait";
+                    wait_for() { while ! [ -s PIDS ]; do :; done; }; wait_for; echo $$ >>PIDS; : >READY; wait; wait";
+    let polite = "sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; : >READY; wait";
     for script in [polite, stubborn] {
         let pids = started(script, async |bench, command| {
             let start = Instant::now();
@@ -227,18 +222,22 @@ async fn a_cancelled_program_ends_with_all_it_started() {
         })
         .await;
         assert_eq!(pids.len(), 2, "{pids:?}");
-        assert_ended(&pids).await;
+        assert_ended(&pids);
     }
 }
 
-/// A signal is delivered in its own time.
-async fn assert_ended(pids: &[String]) {
-    let ended = async {
-        while pids.iter().any(|pid| runs(pid)) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("all have ended");
+/// A signal is delivered in its own time; a descriptor of the process becomes readable when it has ended.
+fn assert_ended(pids: &[String]) {
+    for pid in pids {
+        let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        // One that can't be opened has ended, and its parent has seen it.
+        let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
+            continue;
+        };
+        let mut wait = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        let limit = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
+        assert_eq!(rustix::event::poll(&mut wait, Some(&limit)), Ok(1), "{pid:?} ends");
+    }
 }
 
 #[tokio::test]
@@ -247,15 +246,17 @@ async fn a_dropped_program_ends_with_all_it_started() {
         eprintln!("SKIPPED: a_dropped_program_ends_with_all_it_started: there is no /proc");
         return;
     }
-    let pids = started("sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; wait", async |bench, command| {
-        let cancel = std::mem::replace(&mut bench.state.cancel, tokio_util::sync::CancellationToken::new());
-        tokio::select! {
-            _ = bench.here(command) => panic!("it does not end by itself"),
-            () = cancel.cancelled() => {}
-        }
-    })
-    .await;
-    assert_ended(&pids).await;
+    let pids =
+        started("sleep 1000 & echo $! >PIDS; echo $$ >>PIDS; : >READY; wait", async |bench, command| {
+            let cancel =
+                std::mem::replace(&mut bench.state.cancel, tokio_util::sync::CancellationToken::new());
+            tokio::select! {
+                _ = bench.here(command) => panic!("it does not end by itself"),
+                () = cancel.cancelled() => {}
+            }
+        })
+        .await;
+    assert_ended(&pids);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn machines_that_are_refused() {
     let cloud = prepared().await;
     let ecdsa = json!({ "disablePasswordAuthentication": true, "ssh": { "publicKeys": [
         { "path": "/home/packer/.ssh/authorized_keys", "keyData": "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTY= x" }] } });
-    let astray = json!({ "disablePasswordAuthentication": true, "ssh": { "publicKeys": [{ "path": "/root/.ssh/authorized_keys",
+    let astray = json!({ "disablePasswordAuthentication": true, "ssh": { "publicKeys": [{ "path": "/home/other/.ssh/authorized_keys",
         "keyData": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS" }] } });
     let old_image = json!({ "publisher": "Debian", "offer": "debian-12", "sku": "12", "version": "latest" });
     let windows = json!({ "publisher": "MicrosoftWindowsServer", "offer": "WindowsServer", "sku": "2022-datacenter-g2", "version": "latest" });

@@ -72,6 +72,7 @@ async fn a_group_that_is_being_deleted_takes_no_writes() {
         .await;
     let shown = cloud.send("GET S/resourcegroups/g", &NONE).await;
     assert_eq!(shown.body["properties"]["provisioningState"], "Deleting");
+    // The clock is paused: it jumps over the deletion.
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     cloud
         .table(&[

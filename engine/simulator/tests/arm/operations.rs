@@ -21,7 +21,7 @@ async fn slow() -> Cloud {
     Cloud::with(json!({}), json!([]), Latency::Azure).await
 }
 
-/// Longer than any operation.
+/// Longer than any operation. The clock of these tests is paused: it jumps, nothing waits.
 async fn long() {
     tokio::time::sleep(Duration::from_secs(60)).await;
 }

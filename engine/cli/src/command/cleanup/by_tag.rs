@@ -78,7 +78,7 @@ async fn sweeps(
         var_files: args.var_files.clone(),
         ..TemplateArgs::default()
     };
-    let needs = HclNeeds { require_values: false, read_data: true, warn_undeclared: false };
+    let needs = HclNeeds::LOOK;
     let data = target::data(None)?;
     let Loaded { plan, found, .. } = load(&source, &arguments, redactor, needs, &data).await?;
     let Some(plan) = plan else {

@@ -73,7 +73,7 @@ impl Host for Memory {
     }
 
     fn working_dir(&self) -> &Path {
-        Path::new("/work")
+        Path::new("/started")
     }
 }
 

@@ -11,10 +11,8 @@ use crate::hcl::print::{print, quote};
 /// Variables and locals with their values, and the builds.
 pub fn inspect(template: &HclTemplate, settled: &Settled) -> (String, Diagnostics) {
     let mut found = Diagnostics::new();
-    let mut out = String::from("Packer Inspect: HCL2 mode\n\n> input-variables:\n\n");
-    values(&mut out, "var", template.variables.iter().map(|v| v.name.as_str()).collect(), settled);
-    out.push_str("\n> local-variables:\n\n");
-    values(&mut out, "local", template.locals.iter().map(|l| l.name.as_str()).collect(), settled);
+    let mut out = String::from("Packer Inspect: HCL2 mode\n\n");
+    out.push_str(&list_values(template, settled));
     out.push_str("\n> builds:\n\n");
     let mut reader = Reader { settled, found: &mut found };
     for (i, block) in template.builds.iter().enumerate() {
@@ -55,6 +53,15 @@ pub fn inspect(template: &HclTemplate, settled: &Settled) -> (String, Diagnostic
         }
     }
     (out, found)
+}
+
+/// Variables and locals with their values.
+pub fn list_values(template: &HclTemplate, settled: &Settled) -> String {
+    let mut out = String::from("> input-variables:\n\n");
+    values(&mut out, "var", template.variables.iter().map(|v| v.name.as_str()).collect(), settled);
+    out.push_str("\n> local-variables:\n\n");
+    values(&mut out, "local", template.locals.iter().map(|l| l.name.as_str()).collect(), settled);
+    out
 }
 
 fn shown(step: &Step) -> String {

@@ -214,7 +214,7 @@ fn build_plan(
         short_name: owner.source_name.clone(),
         builder_type: source.type_name.clone(),
         type_span: block.type_span.clone(),
-        echo: build.header.clone(),
+        build_span: build.header.clone(),
         config: Arc::new(config),
         provisioners: build.provisioners.iter().filter(chosen).map(provisioner).collect(),
         error_cleanup: build.error_cleanup.iter().filter(chosen).map(provisioner).next(),

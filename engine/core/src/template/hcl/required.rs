@@ -6,10 +6,8 @@ use std::cmp::Ordering;
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::hcl::syntax::{Attribute, Block, Expr, ExprKind, ObjectKey};
+use crate::interpolate::PACKER_VERSION;
 use crate::source::Span;
-
-/// The version of Packer whose templates this engine reads; `required_version` is checked against it.
-pub const COMPATIBLE_VERSION: &str = "1.16.0";
 
 /// An entry of `required_plugins`.
 #[derive(Clone, Debug)]
@@ -39,11 +37,11 @@ pub(super) fn packer_block(block: &Block, out: &mut Vec<RequiredPlugin>, found: 
         && let Some(text) = literal(&attribute.expr, "required_version", found)
     {
         match Constraint::parse(&text) {
-            Ok(constraint) if constraint.allows(&Version::parse(COMPATIBLE_VERSION).unwrap_or_default()) => {}
+            Ok(constraint) if constraint.allows(&Version::parse(PACKER_VERSION).unwrap_or_default()) => {}
             Ok(_) => found.push(
                 Diagnostic::error(
                     "template/required-version",
-                    format!("this template wants Packer {text}, and this engine reads the templates of Packer {COMPATIBLE_VERSION}"),
+                    format!("this template wants Packer {text}, and this engine reads the templates of Packer {PACKER_VERSION}"),
                 )
                 .at(&attribute.expr.span)
                 .help("change required_version after a look at what has changed since"),

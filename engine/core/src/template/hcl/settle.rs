@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::HclTemplate;
 use super::bodies::{Bound, members};
 use super::variables::{self, VariableInputs};
-use super::{COMPATIBLE_VERSION, HclTemplate};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::hcl::functions::Host;
 use crate::hcl::syntax::{Body, Reference};
 use crate::hcl::{Allow, Scope, Type, Val, evaluate};
+use crate::interpolate::PACKER_VERSION;
 use crate::secret::Secret;
 use crate::source::Span;
 use crate::value::{Node, Value};
@@ -115,7 +116,7 @@ pub async fn settle(
         (
             "packer".to_owned(),
             Val::object([
-                ("version", Val::string(COMPATIBLE_VERSION)),
+                ("version", Val::string(PACKER_VERSION)),
                 ("iterationID", Val::Unknown(Type::String)),
                 ("versionFingerprint", Val::Unknown(Type::String)),
             ]),

@@ -53,7 +53,7 @@ fi
 
 rm -f /etc/ssh/ssh_host_*
 rm -f /var/lib/dhcp/*.leases* /var/lib/dhclient/*.leases* /run/systemd/netif/leases/* 2>/dev/null
-rm -f /root/.bash_history /var/log/waagent.log /etc/resolv.conf
+rm -f ~root/.bash_history /var/log/waagent.log /etc/resolv.conf
 usermod -p '!' root
 echo localhost.localdomain >/etc/hostname
 if [ -n "$user" ] && id "$user" >/dev/null 2>&1; then

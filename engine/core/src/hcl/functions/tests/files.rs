@@ -8,7 +8,7 @@ fn files() {
         ("/templates/a.txt", "é".as_bytes()),
         ("/templates/raw.bin", &[0xff]),
         ("/templates/dir/b.txt", b"b"),
-        ("/work/here.txt", b"hi"),
+        ("/started/here.txt", b"hi"),
         ("/home/me/mine.txt", b"mine"),
     ]);
     check(
@@ -26,7 +26,7 @@ fn files() {
             ("filebase64(\"a.txt\")", "!no such file or directory"),
             ("fileexists(\"a.txt\")", "true"),
             ("fileexists(\"dir\")", "!is not a regular file, but a folder"),
-            ("abspath(\"a/../b\")", "\"/work/b\""),
+            ("abspath(\"a/../b\")", "\"/started/b\""),
             ("abspath(\"/x/./y/\")", "\"/x/y\""),
             ("basename(\"\")", "\".\""),
             ("basename(\"/\")", "\"/\""),
