@@ -18,6 +18,7 @@ pub mod hcl;
 pub mod ids;
 pub mod interpolate;
 pub mod journal;
+mod pattern;
 pub mod plan;
 pub mod plugin;
 pub mod report;

@@ -12,7 +12,6 @@ use crate::source::{SourceFile, Span};
 mod bodies;
 mod builds;
 mod config;
-mod glob;
 mod inspect;
 mod json;
 mod plan;

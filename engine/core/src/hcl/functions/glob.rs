@@ -8,13 +8,12 @@ use regex::Regex;
 
 use super::files::clean;
 use super::{Fault, FileKind, Host};
+use crate::pattern::{braces, name_pattern};
 
 /// Folders inside of folders.
 const MAX_DEPTH: usize = 64;
 /// Entries looked at, all folders together; those that several parts of the pattern ask for count each time.
 const MAX_ENTRIES: usize = 100_000;
-/// Patterns that braces make of one.
-const MAX_ALTERNATIVES: usize = 256;
 /// Bytes of a pattern.
 const MAX_PATTERN: usize = 4096;
 
@@ -155,92 +154,4 @@ fn below(folder: &str, name: &str) -> String {
         folder if folder.ends_with('/') => format!("{folder}{name}"),
         folder => format!("{folder}/{name}"),
     }
-}
-
-/// The patterns that one with braces stands for.
-fn braces(pattern: &str) -> Result<Vec<String>, String> {
-    let mut done = Vec::new();
-    let mut open = vec![pattern.to_owned()];
-    while let Some(pattern) = open.pop() {
-        if done.len() + open.len() >= MAX_ALTERNATIVES {
-            return Err(format!("the braces stand for more than {MAX_ALTERNATIVES} patterns"));
-        }
-        let Some(start) = unescaped(&pattern, '{') else {
-            done.push(pattern);
-            continue;
-        };
-        let mut depth = 0;
-        let mut cuts = vec![start];
-        let mut escaped = false;
-        for (i, c) in pattern[start..].char_indices() {
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 1 => cuts.push(start + i),
-                _ => {}
-            }
-            if depth == 0 {
-                cuts.push(start + i);
-                break;
-            }
-        }
-        if depth != 0 {
-            return Err("syntax error in pattern: a brace is not closed".to_owned());
-        }
-        let (before, after) = (&pattern[..start], &pattern[cuts[cuts.len() - 1] + 1..]);
-        for pair in cuts.windows(2) {
-            open.push(format!("{before}{}{after}", &pattern[pair[0] + 1..pair[1]]));
-        }
-    }
-    Ok(done)
-}
-
-fn unescaped(pattern: &str, wanted: char) -> Option<usize> {
-    let mut escaped = false;
-    pattern.char_indices().find_map(|(i, c)| {
-        let hit = !escaped && c == wanted;
-        escaped = !escaped && c == '\\';
-        hit.then_some(i)
-    })
-}
-
-/// A pattern of one name.
-fn name_pattern(pattern: &str) -> Result<Regex, String> {
-    let mut out = String::from("(?s)^");
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' => out.push_str(".*"),
-            '?' => out.push('.'),
-            '\\' => {
-                let c = chars.next().ok_or("syntax error in pattern: it ends in a backslash")?;
-                out.push_str(&regex::escape(&c.to_string()));
-            }
-            '[' => {
-                out.push('[');
-                if chars.next_if(|c| matches!(c, '^' | '!')).is_some() {
-                    out.push('^');
-                }
-                let mut empty = true;
-                loop {
-                    match chars.next().ok_or("syntax error in pattern: a bracket is not closed")? {
-                        ']' if !empty => break,
-                        '-' => out.push('-'),
-                        '\\' => {
-                            let c = chars.next().ok_or("syntax error in pattern: it ends in a backslash")?;
-                            out.push_str(&regex::escape(&c.to_string()));
-                        }
-                        c => out.push_str(&regex::escape(&c.to_string())),
-                    }
-                    empty = false;
-                }
-                out.push(']');
-            }
-            c => out.push_str(&regex::escape(&c.to_string())),
-        }
-    }
-    out.push('$');
-    Regex::new(&out).map_err(|_| "syntax error in pattern".to_owned())
 }
