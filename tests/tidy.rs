@@ -33,7 +33,7 @@ fn dependencies_point_inwards() {
         ("engine/plugin-host", &["fornax-core"]),
         ("plugins/sdk", &[]),
         ("plugins/scripts", &["fornax-plugin-sdk"]),
-        ("plugins/shell", &["fornax-plugin-sdk"]),
+        ("plugins/shell", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
         ("plugins/powershell", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
         ("plugins/windows-shell", &["fornax-plugin-sdk", "fornax-plugin-scripts"]),
         ("plugins/windows-restart", &["fornax-plugin-sdk"]),

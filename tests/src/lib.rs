@@ -322,3 +322,26 @@ pub const DEBIAN: &str = r#", "image_publisher": "Debian", "image_offer": "debia
 pub fn skipped(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }
+
+/// The cases of a table of the corpus, which lies beside the workspace. Without it the test says so and has none.
+pub fn cases(table: &str) -> Vec<Value> {
+    let path = workspace().join("../shared/corpus/cases").join(table);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
+            .collect(),
+        Err(error) => {
+            skipped(table, &format!("../shared/corpus is not beside this checkout: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+/// The cases of one provisioner in the table of those for Windows.
+pub fn windows_cases(provisioner: &str) -> Vec<Value> {
+    let all = cases("windows_provisioners.jsonl");
+    let chosen: Vec<Value> = all.iter().filter(|case| case["provisioner"] == provisioner).cloned().collect();
+    assert_eq!(chosen.is_empty(), all.is_empty(), "the table has no case of {provisioner}");
+    chosen
+}

@@ -2,24 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::path::Path;
-
 use fornax_plugin_file::check::check;
 use fornax_plugin_file::paths::{Download, content_target, download, join, upload_target};
 use fornax_plugin_file::{Config, File};
 use fornax_plugin_sdk::prelude::*;
 use fornax_plugin_sdk::{FileState, types::ValidateContext};
-
-fn cases(table: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases").join(table);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
-}
+use fornax_tests::cases;
 
 fn look(path: &str) -> FileState {
     match path {

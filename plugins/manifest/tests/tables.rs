@@ -3,24 +3,13 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+use fornax_tests::cases;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use fornax_plugin_manifest::document::{Entry, File, append};
 use fornax_plugin_manifest::{Config, unusable};
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-fn cases(table: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases").join(table);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
-}
 
 fn entry(run: &str) -> Entry {
     Entry {

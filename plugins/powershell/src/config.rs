@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fornax_plugin_scripts::source::{self, Source, text};
-use fornax_plugin_sdk::duration;
 use serde::Deserialize;
 
 /// What `execution_policy` takes; `none` leaves the setting, and the program that takes it, out of command lines.
@@ -155,12 +154,12 @@ impl Config {
 
     /// How long the start of a script is tried.
     pub fn retry_timeout(&self) -> Result<Duration, String> {
-        text(&self.start_retry_timeout).map_or(Ok(Duration::from_secs(300)), duration::parse)
+        source::retry_timeout(&self.start_retry_timeout)
     }
 
     /// The pause behind the step.
     pub fn pause(&self) -> Result<Duration, String> {
-        text(&self.pause_after).map_or(Ok(Duration::ZERO), duration::parse)
+        source::pause(&self.pause_after)
     }
 }
 

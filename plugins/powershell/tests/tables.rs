@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use fornax_plugin_powershell::PowerShell;
 use fornax_plugin_powershell::check::check;
@@ -16,23 +15,7 @@ use fornax_plugin_sdk::prelude::*;
 use fornax_plugin_sdk::{FileState, types::ValidateContext};
 
 fn cases() -> Vec<Value> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases/windows_provisioners.jsonl");
-    match std::fs::read_to_string(&path) {
-        Ok(table) => {
-            let cases: Vec<Value> = table
-                .lines()
-                .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
-                .filter(|case: &Value| case["provisioner"] == "powershell")
-                .collect();
-            assert!(!cases.is_empty(), "{} has no case of this provisioner", path.display());
-            cases
-        }
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
+    fornax_tests::windows_cases("powershell")
 }
 
 fn look(path: &str) -> FileState {

@@ -1,6 +1,8 @@
-//! Where the scripts of a step come from: `inline`, `script` or `scripts`, exactly one of them.
+//! Where the scripts of a step come from (`inline`, `script` or `scripts`, exactly one of them), and the times of a step.
 
-use fornax_plugin_sdk::{Check, FileState};
+use std::time::Duration;
+
+use fornax_plugin_sdk::{Check, FileState, duration};
 use serde_json::Value;
 
 /// Looks at a host path.
@@ -18,6 +20,16 @@ pub enum Source<'a> {
 /// An option that is set to the empty text counts as not set.
 pub fn text(option: &Option<String>) -> Option<&str> {
     option.as_deref().filter(|text| !text.is_empty())
+}
+
+/// How long the start of a script is tried (`start_retry_timeout`): five minutes unless the template says otherwise.
+pub fn retry_timeout(option: &Option<String>) -> Result<Duration, String> {
+    text(option).map_or(Ok(Duration::from_secs(300)), duration::parse)
+}
+
+/// The pause behind a step (`pause_after`).
+pub fn pause(option: &Option<String>) -> Result<Duration, String> {
+    text(option).map_or(Ok(Duration::ZERO), duration::parse)
 }
 
 /// The scripts in the order in which they run.

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fornax_plugin_sdk::duration;
+use fornax_plugin_scripts::exit::{self, DISCONNECTED};
+use fornax_plugin_scripts::source::{self, Source, text};
 use serde::Deserialize;
-
-/// Exit code that stands for a lost connection, in `valid_exit_codes` too.
-pub const DISCONNECTED: i64 = 2_300_218;
 
 /// Options of the provisioner, as they are written in a template.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,24 +31,10 @@ pub struct Config {
     pub pause_after: Option<String>,
 }
 
-/// Where a script comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
-    Inline(&'a [String]),
-    File(&'a str),
-}
-
-/// An option that is set to the empty text counts as not set.
-fn text(option: &Option<String>) -> Option<&str> {
-    option.as_deref().filter(|text| !text.is_empty())
-}
-
 impl Config {
     /// The scripts in the order in which they run.
     pub fn sources(&self) -> Vec<Source<'_>> {
-        let inline = self.inline.as_deref().filter(|lines| !lines.is_empty()).map(Source::Inline);
-        let files = text(&self.script).into_iter().chain(self.scripts.iter().flatten().map(String::as_str));
-        inline.into_iter().chain(files.map(Source::File)).collect()
+        source::all(self.inline.as_deref(), &self.script, self.scripts.as_deref())
     }
 
     /// The interpreter of an inline script; none where its first line names one and the option is unset.
@@ -105,7 +89,7 @@ impl Config {
 
     /// Exit codes that count as success.
     pub fn valid_exit_codes(&self) -> &[i64] {
-        self.valid_exit_codes.as_deref().filter(|codes| !codes.is_empty()).unwrap_or(&[0])
+        exit::valid(self.valid_exit_codes.as_deref())
     }
 
     /// Whether losing the connection counts as success.
@@ -120,19 +104,13 @@ impl Config {
 
     /// How long the start of a script is tried.
     pub fn retry_timeout(&self) -> Result<Duration, String> {
-        text(&self.start_retry_timeout).map_or(Ok(Duration::from_secs(300)), duration::parse)
+        source::retry_timeout(&self.start_retry_timeout)
     }
 
     /// The pause behind the step.
     pub fn pause(&self) -> Result<Duration, String> {
-        text(&self.pause_after).map_or(Ok(Duration::ZERO), duration::parse)
+        source::pause(&self.pause_after)
     }
-}
-
-/// The text for a script that ended with a code that is not allowed.
-pub fn exit_message(how: &str, allowed: &[i64]) -> String {
-    let allowed: Vec<_> = allowed.iter().map(i64::to_string).collect();
-    format!("Script exited with non-zero exit status: {how}. Allowed exit codes are: [{}]", allowed.join(" "))
 }
 
 /// The text for a connection that was lost while a script ran.
@@ -179,9 +157,5 @@ mod tests {
     #[test]
     fn the_exit_code_of_a_disconnect_allows_one() {
         assert!(config(json!({"valid_exit_codes": [0, 2300218]})).may_disconnect());
-        assert_eq!(
-            exit_message("3", &[0, 2]),
-            "Script exited with non-zero exit status: 3. Allowed exit codes are: [0 2]"
-        );
     }
 }

@@ -1,17 +1,18 @@
 //! The step itself: writes each script, runs it over one channel, and tidies up, over a lost connection too.
 
+use fornax_plugin_scripts::exit::{self, DISCONNECTED};
+use fornax_plugin_scripts::source::Source;
+use fornax_plugin_scripts::vars::{self, Format};
 use fornax_plugin_sdk::machine::{CommandLine, ExecOptions, ExitStatus, OutputMode, Script, ScriptSource};
 use fornax_plugin_sdk::prelude::*;
 use fornax_plugin_sdk::{duration, read_all, render, say, sleep, write_file};
 use std::time::Duration;
 
-use crate::config::{Config, DISCONNECT_MESSAGE, DISCONNECTED, Source, exit_message};
-use crate::env::{self, Format};
+use crate::config::{Config, DISCONNECT_MESSAGE};
+use crate::env;
 use crate::env_file::{self, quote};
 use crate::script;
 
-/// Between two tries to start a script.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The largest script that is looked through for line ends; a larger one is no text.
 const LARGEST_SCRIPT: usize = 64 << 20;
 
@@ -43,7 +44,9 @@ impl<'a> Run<'a> {
     fn new(config: &'a Config, machine: &'a Machine) -> Result<Self> {
         let build = run::get_build_info();
         let format = Format::parse(config.format()).map_err(Error::invalid)?;
-        let vars = env::write(&env::collect(config, &build.build_name, &build.builder_type), &format);
+        let (pairs, env) = (config.environment_vars.as_deref(), config.env.as_ref());
+        let vars = vars::collect(pairs, env, &build.build_name, &build.builder_type);
+        let vars = format.write(&vars, env::escape);
         Ok(Run {
             config,
             machine,
@@ -130,7 +133,7 @@ impl<'a> Run<'a> {
         match status.code {
             Some(code) if allowed.contains(&i64::from(code)) => Ok(()),
             Some(code) if i64::from(code) == DISCONNECTED && self.config.may_disconnect() => Ok(()),
-            Some(code) => Err(Error::command(exit_message(&code.to_string(), allowed))),
+            Some(code) => Err(Error::command(exit::message(code.into(), allowed))),
             None => Err(Error::command(format!("Script was {}", status.describe()))),
         }
     }
@@ -178,22 +181,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tries again while the connection is the problem, until `start_retry_timeout` is over.
-    fn retrying<T>(&self, mut action: impl FnMut() -> Result<T>) -> Result<T> {
-        let start = run::now_ms();
-        loop {
-            match action() {
-                Err(error) if error.retryable || error.is(ErrorCode::ConnectionLost) => {
-                    let spent = Duration::from_millis(run::now_ms().saturating_sub(start));
-                    if spent + RETRY_PAUSE > self.retry {
-                        return Err(error);
-                    }
-                    ui::log(ui::Level::Warn, "trying again", &[("error".into(), error.message)]);
-                    sleep(RETRY_PAUSE)?;
-                }
-                result => return result,
-            }
-        }
+    fn retrying<T>(&self, action: impl FnMut() -> Result<T>) -> Result<T> {
+        fornax_plugin_scripts::run::retrying(self.retry, action)
     }
 }
 

@@ -4,28 +4,15 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use fornax_plugin_scripts::vars::{Format, collect};
 use fornax_plugin_sdk::prelude::*;
 use fornax_plugin_sdk::{FileState, types::ValidateContext};
 use fornax_plugin_shell::Shell;
 use fornax_plugin_shell::check::check;
 use fornax_plugin_shell::config::Config;
-use fornax_plugin_shell::env::{Format, collect, write};
-
-fn cases(table: &str) -> Vec<Value> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases").join(table);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
-            .collect(),
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
-}
+use fornax_plugin_shell::env::escape;
+use fornax_tests::cases;
 
 fn look(path: &str) -> FileState {
     match std::fs::metadata(path) {
@@ -57,9 +44,9 @@ fn quoting_of_variables() {
             use_env_var_file: Some(!expect["file"].is_null()),
             ..Config::default()
         };
-        let all =
-            collect(&config, case["build_name"].as_str().unwrap(), case["builder_type"].as_str().unwrap());
-        let written = write(&all, &Format::parse(config.format()).unwrap());
+        let [name, kind] = ["build_name", "builder_type"].map(|key| case[key].as_str().unwrap());
+        let all = collect(config.environment_vars.as_deref(), config.env.as_ref(), name, kind);
+        let written = Format::parse(config.format()).unwrap().write(&all, escape);
         let expected = expect["vars"].as_str().or(expect["file"].as_str()).unwrap();
         assert_eq!(written, expected, "{}", case["id"]);
     }

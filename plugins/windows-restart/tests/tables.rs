@@ -3,31 +3,13 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use std::path::Path;
-
 use fornax_plugin_sdk::prelude::*;
 use fornax_plugin_windows_restart::WindowsRestart;
 use fornax_plugin_windows_restart::check::check;
 use fornax_plugin_windows_restart::config::Config;
 
 fn cases() -> Vec<Value> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases/windows_provisioners.jsonl");
-    match std::fs::read_to_string(&path) {
-        Ok(table) => {
-            let cases: Vec<Value> = table
-                .lines()
-                .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
-                .filter(|case: &Value| case["provisioner"] == "windows-restart")
-                .collect();
-            assert!(!cases.is_empty(), "{} has no case of this provisioner", path.display());
-            cases
-        }
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
+    fornax_tests::windows_cases("windows-restart")
 }
 
 fn found(config: &Value) -> Vec<(String, String)> {

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use fornax_plugin_scripts::vars::collect;
 use fornax_plugin_sdk::FileState;
@@ -15,23 +14,7 @@ use fornax_plugin_windows_shell::config::Config;
 use fornax_plugin_windows_shell::env;
 
 fn cases() -> Vec<Value> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/cases/windows_provisioners.jsonl");
-    match std::fs::read_to_string(&path) {
-        Ok(table) => {
-            let cases: Vec<Value> = table
-                .lines()
-                .map(|line| serde_json::from_str(line).expect("a line of the table is JSON"))
-                .filter(|case: &Value| case["provisioner"] == "windows-shell")
-                .collect();
-            assert!(!cases.is_empty(), "{} has no case of this provisioner", path.display());
-            cases
-        }
-        Err(error) => {
-            eprintln!("SKIPPED: {}: {error}", path.display());
-            Vec::new()
-        }
-    }
+    fornax_tests::windows_cases("windows-shell")
 }
 
 #[test]
