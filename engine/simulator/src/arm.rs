@@ -21,6 +21,7 @@ pub(crate) mod network;
 pub(crate) mod operation;
 pub(crate) mod provider;
 pub(crate) mod reply;
+pub(crate) mod resource;
 pub(crate) mod security;
 pub(crate) mod state;
 pub(crate) mod versions;

@@ -95,7 +95,7 @@ pub(crate) fn used(state: &State, name: &str, place: &str) -> u64 {
         _ => {}
     }
     let machines = state.of_kind(&VM).filter(|vm| {
-        vm.location == place && vm.vm().is_some_and(|v| v.power != super::state::Power::Deallocated)
+        vm.location == place && vm.vm().is_some_and(|v| v.power != super::resource::Power::Deallocated)
     });
     machines
         .filter_map(|vm| vm.properties.get("hardwareProfile")?.get("vmSize")?.as_str())

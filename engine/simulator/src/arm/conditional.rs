@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::reply::{ArmError, Outcome, err};
-use super::state::Resource;
+use super::resource::Resource;
 
 /// Whether a write of this resource may go on.
 pub(crate) fn check(call: &Call, found: Option<&Resource>) -> Outcome<()> {

@@ -4,7 +4,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::image;
 use super::reply::{Outcome, err};
-use super::state::{Detail, Power, Provisioning, State};
+use super::resource::{Detail, Power, Provisioning};
+use super::state::State;
 use super::{versions, vm};
 use crate::Simulator;
 use crate::machine::{Base, MachineSpec};
@@ -151,7 +152,7 @@ async fn delete_group(sim: &Simulator, id: &str) -> Outcome<()> {
     forget_images(sim, forgotten).await
 }
 
-fn image_handle(resource: super::state::Resource) -> Option<String> {
+fn image_handle(resource: super::resource::Resource) -> Option<String> {
     match resource.detail {
         Detail::Image(image) => match image.base {
             Some(Base::Captured { handle }) => Some(handle),

@@ -10,7 +10,8 @@ use super::market::{is_location, normal_location};
 use super::names;
 use super::operation::{Begin, Class, Finally, Reply};
 use super::reply::{Answer, ArmError, Outcome, err, gateway};
-use super::state::{Detail, Provisioning, Resource, State};
+use super::resource::{Detail, Provisioning, Resource};
+use super::state::State;
 use super::versions::{GROUP, Kind};
 use crate::fault::Polling;
 

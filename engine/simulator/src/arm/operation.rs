@@ -15,7 +15,8 @@ use super::call::Call;
 use super::clock::stamp;
 use super::effect::{self, Effect};
 use super::reply::{Answer, ArmError, Outcome, err, gateway};
-use super::state::{Provisioning, State};
+use super::resource::Provisioning;
+use super::state::State;
 use crate::fault::{OperationFault, Polling};
 use crate::{Latency, Simulator};
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::state::Resource;
+use super::resource::Resource;
 
 /// Whether the group lets TCP in on a port: the rule with the smallest priority that fits decides; without one the
 /// built-in rules deny what comes from the Internet.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::clock::stamp;
-use super::state::{Resource, State};
+use super::resource::Resource;
+use super::state::State;
 use super::versions::{DISK, NIC, NSG, PUBLIC_IP, VM};
 
 /// The body of a resource; `expand` is the query parameter `$expand`.
