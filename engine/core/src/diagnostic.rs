@@ -104,9 +104,20 @@ impl Diagnostic {
     }
 
     /// The machine-readable form, one object: `type`, `severity`, `code`, `summary`, `detail`, `help`, `file`, `line`,
-    /// `column`, `end_line`, `end_column`; places are null where the finding has none.
+    /// `column`, `end_line`, `end_column`; places are null where the finding has none. `related` is a list of other
+    /// places, such as the variable that a value came from: `file`, `line`, `column`, `end_line`, `end_column`, `message`.
     pub fn to_json(&self) -> serde_json::Value {
         let (start, end) = (self.span.as_ref().map(Span::start), self.span.as_ref().map(Span::end));
+        let related = self.related.iter().map(|(span, label)| {
+            json!({
+                "file": span.file().name(),
+                "line": span.start().line,
+                "column": span.start().column,
+                "end_line": span.end().line,
+                "end_column": span.end().column,
+                "message": label,
+            })
+        });
         json!({
             "type": "diagnostic",
             "severity": self.severity.as_str(),
@@ -119,6 +130,7 @@ impl Diagnostic {
             "column": start.map(|p| p.column),
             "end_line": end.map(|p| p.line),
             "end_column": end.map(|p| p.column),
+            "related": related.collect::<Vec<_>>(),
         })
     }
 
@@ -146,14 +158,16 @@ impl Diagnostic {
             Severity::Note => "Note",
         };
         let _ = writeln!(out, "{title}: {} [{}]", redactor.redact(&self.summary), self.code);
+        let places = self.span.iter().chain(self.related.iter().map(|(span, _)| span));
+        let gutter = places.map(|span| span.start().line.to_string().len()).max().unwrap_or(0);
         if let Some(span) = &self.span {
-            snippet(&mut out, span, None, redactor);
+            snippet(&mut out, span, gutter, None, redactor);
         }
         for line in redactor.redact(&self.detail).lines() {
             let _ = writeln!(out, "  {line}");
         }
         for (span, label) in &self.related {
-            snippet(&mut out, span, Some(&redactor.redact(label)), redactor);
+            snippet(&mut out, span, gutter, Some(&redactor.redact(label)), redactor);
         }
         if let Some(help) = self.help.as_ref().map(|help| redactor.redact(help)) {
             for (i, line) in help.lines().enumerate() {
@@ -167,10 +181,9 @@ impl Diagnostic {
 /// Lines longer than this are cut around the place, so that a minified template stays readable.
 const SHOWN_WIDTH: usize = 120;
 
-fn snippet(out: &mut String, span: &Span, label: Option<&str>, redactor: &Redactor) {
+fn snippet(out: &mut String, span: &Span, gutter: usize, label: Option<&str>, redactor: &Redactor) {
     let (start, end) = (span.start(), span.end());
     let file = span.file();
-    let gutter = start.line.to_string().len();
     let _ = writeln!(out, "{:gutter$}--> {}:{}:{}", " ", file.name(), start.line, start.column);
     // Masked before it is cut: a part of a secret would not be known as one.
     let (line, columns) = masked_line(file.line(start.line), redactor);
@@ -185,7 +198,7 @@ fn snippet(out: &mut String, span: &Span, label: Option<&str>, redactor: &Redact
         .clamp(1, SHOWN_WIDTH.saturating_sub(offset).max(1))
         .min(line.len().saturating_sub(first).max(1));
     let _ = writeln!(out, "{:gutter$} |", " ");
-    let _ = writeln!(out, "{} | {}", start.line, shown.trim_end());
+    let _ = writeln!(out, "{:gutter$} | {}", start.line, shown.trim_end());
     let _ = writeln!(
         out,
         "{:gutter$} | {:offset$}{}{}",
@@ -318,6 +331,18 @@ mod tests {
             .help("did you mean \"vm_size\"?");
         let expected = "Error: unknown key \"vm_sise\" [azure/unknown-option]\n --> web.json:2:3\n  |\n2 |   \"vm_sise\": 1\n  |   ^^^^^^^^^\n  help: did you mean \"vm_size\"?\n";
         assert_eq!(d.render(), expected);
+    }
+
+    #[test]
+    fn places_of_one_finding_stand_below_each_other_and_in_its_json() {
+        let file = SourceFile::new("w.json", format!("one{}\nten", "\n".repeat(9)));
+        let d = Diagnostic::error("a/b", "wrong")
+            .at(&Span::new(&file, 13..16))
+            .related(&Span::new(&file, 0..3), "given here");
+        let expected = "Error: wrong [a/b]\n  --> w.json:11:1\n   |\n11 | ten\n   | ^^^\n  --> w.json:1:1\n   |\n 1 | one\n   | ^^^ given here\n";
+        assert_eq!(d.render(), expected);
+        let related = &d.to_json()["related"][0];
+        assert_eq!((&related["line"], &related["message"]), (&1.into(), &"given here".into()));
     }
 
     #[test]

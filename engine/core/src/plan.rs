@@ -26,6 +26,11 @@ pub trait ConfigSource: Send + Sync {
     /// Where the block stands in the template.
     fn span(&self) -> &Span;
 
+    /// Findings about this configuration, with the places where the values that they are about were given.
+    fn explain(&self, found: Diagnostics) -> Diagnostics {
+        found
+    }
+
     /// What the language lets stand for something else.
     fn typing(&self) -> Typing {
         Typing::Weak

@@ -15,6 +15,7 @@ pub mod fix;
 pub mod hcl;
 mod inspect;
 mod json;
+mod origins;
 mod plan;
 mod reader;
 #[cfg(test)]

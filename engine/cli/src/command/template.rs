@@ -331,6 +331,11 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
             for key in ["summary", "detail", "help", "file"] {
                 redactor.redact_json(&mut value[key]);
             }
+            // Only the texts: a line's number is no secret, whatever its digits are.
+            for place in value["related"].as_array_mut().into_iter().flatten() {
+                redactor.redact_json(&mut place["file"]);
+                redactor.redact_json(&mut place["message"]);
+            }
             println!("{value}");
         }
     } else {

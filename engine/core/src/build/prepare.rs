@@ -24,10 +24,10 @@ pub async fn prepare_build(
         Some(factory) => {
             let (config, problems) = plan.config.resolve(None, &[]);
             let resolved = !problems.has_errors();
-            found.extend(problems);
+            found.extend(plan.config.explain(problems));
             found.extend(plan.check_build_keys(factory.build_data_keys()));
             let (builder, problems) = factory.prepare(&config, context);
-            found.extend(problems);
+            found.extend(plan.config.explain(problems));
             builder.filter(|_| resolved)
         }
         None => {
@@ -136,8 +136,8 @@ async fn check(
     let (config, problems) = source.resolve(None, &schema::deferred(&info.schema));
     let (config, more) = schema::check(&config, &info.schema, source.typing());
     let sound = !problems.has_errors() && !more.has_errors();
-    found.extend(problems);
-    found.extend(more);
+    found.extend(source.explain(problems));
+    found.extend(source.explain(more));
     // A component may rely on its schema, so it never sees a configuration that violates it.
     if !sound {
         if source.typing() == schema::Typing::Typed {
@@ -151,9 +151,8 @@ async fn check(
     }
     match extension.prepare(&config).await {
         Ok(prepared) => {
-            for finding in prepared.findings {
-                found.push(from_finding(&config, finding));
-            }
+            let findings = prepared.findings.into_iter().map(|finding| from_finding(&config, finding));
+            found.extend(source.explain(findings.collect()));
         }
         Err(PluginError::Cancelled) => {}
         Err(PluginError::Denied { reason, help }) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::json;
+use super::origins::{Origins, Use};
 use crate::builder::BuildData;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::interpolate::{self, BuildFacts, Problem, Scope};
@@ -18,6 +19,7 @@ use crate::value::{Member, Node, Part, Text, Value};
 /// What all configurations of a build share.
 pub(super) struct Context {
     pub(super) variables: Arc<IndexMap<String, Text>>,
+    pub(super) origins: Arc<Origins>,
     pub(super) template_dir: String,
     pub(super) working_dir: String,
     pub(super) start_time: jiff::Timestamp,
@@ -92,6 +94,20 @@ pub(super) fn place(span: &Span, text: &str, at: usize) -> Span {
         None => rest.chars().next().map_or(0, char::len_utf8),
     };
     json::inside(span, at..at + length)
+}
+
+/// The variables that the texts below a node name.
+pub(super) fn uses(node: &Node, out: &mut Vec<Use>) {
+    match &node.value {
+        Value::String(text) => {
+            let calls = interpolate::calls(&text.expose()).into_iter();
+            let names = calls.filter(|(function, _)| function == "user").filter_map(|(_, name)| name);
+            out.extend(names.map(|name| (name, node.span.clone())));
+        }
+        Value::Array(items) => items.iter().for_each(|n| uses(n, out)),
+        Value::Object(members) => members.iter().for_each(|m| uses(&m.value, out)),
+        _ => {}
+    }
 }
 
 struct JsonConfig {
@@ -243,6 +259,15 @@ impl ConfigSource for JsonConfig {
 
     fn span(&self) -> &Span {
         &self.config.span
+    }
+
+    fn explain(&self, found: Diagnostics) -> Diagnostics {
+        if found.is_empty() {
+            return found;
+        }
+        let mut names = Vec::new();
+        uses(&self.config, &mut names);
+        self.context.origins.explain(found, &names)
     }
 
     fn build_keys(&self) -> Vec<(String, Span)> {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::config::{Context, finding, source};
+use super::config::{Context, finding, source, uses};
 use super::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template, check, variables};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::interpolate::BuildFacts;
@@ -42,12 +42,14 @@ impl PlanOptions {
 pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
     check::check(template, &mut found);
-    let (settled, mut secrets) = variables::settle(template, options, &mut found);
-    let settled = Arc::new(settled);
+    let variables::Settled { values: settled, origins, mut secrets } =
+        variables::settle(template, options, &mut found);
+    let (settled, origins) = (Arc::new(settled), Arc::new(origins));
     let (template_dir, working_dir) = options.dirs();
     let context = |builder: &BuilderBlock, name: &str| {
         Arc::new(Context {
             variables: settled.clone(),
+            origins: origins.clone(),
             template_dir: template_dir.clone(),
             working_dir: working_dir.clone(),
             start_time: options.start_time,
@@ -219,14 +221,15 @@ fn provisioner_plan(
             _ => String::new(),
         };
         text.trim().parse().unwrap_or_else(|_| {
-            found.push(
-                Diagnostic::error(
-                    "template/max-retries",
-                    "\"max_retries\" must be a whole number, 0 or more",
-                )
-                .at(&node.span)
-                .help("write for instance \"max_retries\": 3"),
-            );
+            let finding = Diagnostic::error(
+                "template/max-retries",
+                "\"max_retries\" must be a whole number, 0 or more",
+            )
+            .at(&node.span)
+            .help("write for instance \"max_retries\": 3");
+            let mut names = Vec::new();
+            uses(node, &mut names);
+            found.extend(context.origins.explain(finding.into(), &names));
             0
         })
     });

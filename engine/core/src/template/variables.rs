@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::config::{place, with_help};
+use super::origins::Origins;
 use super::{PlanOptions, Template};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::interpolate::{self, BuildFacts, Problem, Scope};
@@ -22,12 +23,15 @@ struct Raw {
     span: Span,
 }
 
-/// The variables by name, and all values that must be masked.
-pub(super) fn settle(
-    template: &Template,
-    options: &PlanOptions,
-    found: &mut Diagnostics,
-) -> (IndexMap<String, Text>, Vec<Secret>) {
+pub(super) struct Settled {
+    /// By name.
+    pub values: IndexMap<String, Text>,
+    pub origins: Origins,
+    /// All values that must be masked.
+    pub secrets: Vec<Secret>,
+}
+
+pub(super) fn settle(template: &Template, options: &PlanOptions, found: &mut Diagnostics) -> Settled {
     let raw = collect(template, options, found);
     for variable in &template.variables {
         if raw[&variable.name].value.is_none() {
@@ -80,7 +84,27 @@ pub(super) fn settle(
             _ => None,
         }));
     }
-    (settled, secrets)
+    let origins = origins(template, &raw, &sensitive);
+    Settled { values: settled, origins, secrets }
+}
+
+fn origins(template: &Template, raw: &IndexMap<String, Raw>, sensitive: &HashSet<&str>) -> Origins {
+    let mut origins = Origins::default();
+    for (name, Raw { value, span }) in raw {
+        let made_of = interpolate::calls(value.as_deref().unwrap_or_default())
+            .into_iter()
+            .filter(|(function, _)| function == "user")
+            .filter_map(|(_, name)| name)
+            .collect();
+        let declared = template.variables.iter().find(|v| v.name == *name).map(|v| &v.span);
+        match declared.filter(|_| sensitive.contains(name.as_str())) {
+            Some(place) => {
+                origins.add(name, place, format!("the variable \"{name}\" is declared here"), made_of);
+            }
+            None => origins.add(name, span, format!("the variable \"{name}\" is given here"), made_of),
+        }
+    }
+    origins
 }
 
 /// The values as they were written: defaults, then variable files, then the command line.

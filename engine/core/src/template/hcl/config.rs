@@ -8,7 +8,7 @@ use super::bodies::{Bound, members, node};
 use super::settle::{Settled, references_of};
 use crate::builder::BuildData;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::hcl::syntax::Expr;
+use crate::hcl::syntax::{Expr, Reference};
 use crate::hcl::{Allow, Scope, Type, Val, evaluate};
 use crate::interpolate::{COMMON_BUILD_KEYS, missing_build_fact};
 use crate::plan::ConfigSource;
@@ -125,6 +125,16 @@ impl ConfigSource for HclConfig {
 
     fn span(&self) -> &Span {
         &self.span
+    }
+
+    fn explain(&self, found: Diagnostics) -> Diagnostics {
+        if found.is_empty() {
+            return found;
+        }
+        let mut references: Vec<Reference> =
+            self.parts.iter().flat_map(|part| references_of(&part.body)).collect();
+        references.extend(self.overrides.iter().flat_map(|(expr, _)| expr.references()));
+        self.owner.settled.explain(found, &references)
     }
 
     fn build_keys(&self) -> Vec<(String, Span)> {

@@ -26,7 +26,7 @@ pub(super) fn body(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
     let empty = || Body { attributes: Vec::new(), blocks: Vec::new(), span: Span::new(file, 0..0) };
     let Some(node) = node else { return (empty(), found) };
     let mut reader = Reader { found: Diagnostics::new() };
-    let body = reader.body(&node, "");
+    let body = reader.body(&node, Parent { kind: "", makes: "" });
     found.extend(reader.found);
     (body, found)
 }
@@ -43,14 +43,28 @@ pub(super) fn literal(node: &Node) -> Val {
     }
 }
 
+/// The block that a body belongs to.
+#[derive(Clone, Copy)]
+struct Parent<'a> {
+    kind: &'a str,
+    /// What a `dynamic` block makes; else empty.
+    makes: &'a str,
+}
+
+/// Bodies in which `dynamic` is an argument like any other, because Packer expands nothing there.
+const NOT_EXPANDED: [&str; 7] =
+    ["", "packer", "required_plugins", "variable", "variables", "locals", "local"];
+
 struct Reader {
     found: Diagnostics,
 }
 
 impl Reader {
     /// How many labels a key has as a block in a block of the given type; none: it is an argument.
-    fn labels(parent: &str, key: &str) -> Option<usize> {
-        match parent {
+    fn labels(parent: Parent<'_>, key: &str) -> Option<usize> {
+        match parent.kind {
+            "dynamic" => (key == "content").then_some(0),
+            kind if key == "dynamic" && !NOT_EXPANDED.contains(&kind) => Some(1),
             "" => ROOT_BLOCKS.iter().find(|(kind, _)| *kind == key).map(|(_, labels)| labels.len()),
             "build" => BUILD_BLOCKS.iter().find(|(kind, _)| *kind == key).map(|(_, labels)| *labels),
             "post-processors" => (key == "post-processor").then_some(1),
@@ -60,7 +74,7 @@ impl Reader {
         }
     }
 
-    fn body(&mut self, node: &Node, parent: &str) -> Body {
+    fn body(&mut self, node: &Node, parent: Parent<'_>) -> Body {
         let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span: node.span.clone() };
         match &node.value {
             Value::Object(_) => self.members(node, parent, &mut body),
@@ -81,14 +95,15 @@ impl Reader {
         }
     }
 
-    fn members(&mut self, node: &Node, parent: &str, body: &mut Body) {
+    fn members(&mut self, node: &Node, parent: Parent<'_>, body: &mut Body) {
         if !matches!(node.value, Value::Object(_)) {
             return self.wrong(node, "an object of arguments and blocks is expected here");
         }
         for member in node.members().iter().filter(|m| m.key != "//") {
             match Self::labels(parent, &member.key) {
                 Some(count) => {
-                    self.blocks(&member.key, &member.key_span, &mut Vec::new(), count, &member.value, body);
+                    let kind = (member.key.as_str(), &member.key_span);
+                    self.blocks(kind, parent, &mut Vec::new(), count, &member.value, body);
                 }
                 None if body.attribute(&member.key).is_some() => self.found.push(
                     Diagnostic::error(
@@ -101,8 +116,13 @@ impl Reader {
                     name: member.key.clone(),
                     name_span: member.key_span.clone(),
                     expr: match member.value.as_text() {
-                        // A type is no text, but JSON has no other form for it.
-                        Some(text) if parent == "variable" && member.key == "type" => {
+                        // Types and names of iterators are no texts, but JSON has no other form for them.
+                        Some(text)
+                            if matches!(
+                                (parent.kind, member.key.as_str()),
+                                ("variable", "type") | ("dynamic", "iterator")
+                            ) =>
+                        {
                             self.bare(&text.expose(), &member.value.span)
                         }
                         _ => self.expr(&member.value),
@@ -114,31 +134,38 @@ impl Reader {
 
     fn blocks(
         &mut self,
-        kind: &str,
-        kind_span: &Span,
+        kind: (&str, &Span),
+        parent: Parent<'_>,
         labels: &mut Vec<Label>,
         left: usize,
         node: &Node,
         body: &mut Body,
     ) {
         if let Value::Array(items) = &node.value {
-            return items.iter().for_each(|item| self.blocks(kind, kind_span, labels, left, item, body));
+            return items.iter().for_each(|item| self.blocks(kind, parent, labels, left, item, body));
         }
         if left > 0 {
             if !matches!(node.value, Value::Object(_)) {
-                return self.wrong(node, &format!("the next key is a label of the \"{kind}\" block"));
+                return self.wrong(node, &format!("the next key is a label of the \"{}\" block", kind.0));
             }
             for member in node.members().iter().filter(|m| m.key != "//") {
                 labels.push(Label { text: member.key.clone(), span: member.key_span.clone() });
-                self.blocks(kind, kind_span, labels, left - 1, &member.value, body);
+                self.blocks(kind, parent, labels, left - 1, &member.value, body);
                 labels.pop();
             }
             return;
         }
-        let inner = self.body(node, kind);
+        let inner = match (parent.kind, kind.0) {
+            ("dynamic", _) => Parent { kind: parent.makes, makes: "" },
+            (_, "dynamic") => {
+                Parent { kind: "dynamic", makes: labels.last().map_or("", |l| l.text.as_str()) }
+            }
+            (_, kind) => Parent { kind, makes: "" },
+        };
+        let inner = self.body(node, inner);
         body.blocks.push(Block {
-            kind: kind.to_owned(),
-            kind_span: kind_span.clone(),
+            kind: kind.0.to_owned(),
+            kind_span: kind.1.clone(),
             labels: labels.clone(),
             body: inner,
         });

@@ -8,10 +8,11 @@ use indexmap::IndexMap;
 use super::bodies::Bound;
 use super::builds::{Build, POST_PROCESSOR_COMMON, PROVISIONER_COMMON, Reader, SourceUse, Step};
 use super::config::{HclConfig, Owner};
-use super::settle::Settled;
+use super::settle::{Settled, references_of};
 use super::{HclTemplate, SourceBlock};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::hcl::print::print;
+use crate::hcl::syntax::Reference;
 use crate::hcl::{Val, convert};
 use crate::pattern::Glob;
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
@@ -46,9 +47,15 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
     }
     let mut builds: Vec<BuildPlan> = Vec::new();
     let mut names = Vec::new();
-    let mut reader = Reader { settled, found: &mut found };
+    let mut in_blocks = Diagnostics::new();
+    let mut reader = Reader { settled, found: &mut in_blocks };
     template.registries.iter().for_each(|block| reader.root_registry(block));
     let blocks: Vec<Build> = template.builds.iter().map(|block| reader.build(block)).collect();
+    if !in_blocks.is_empty() {
+        let references: Vec<Reference> =
+            template.builds.iter().flat_map(|block| references_of(&block.body)).collect();
+        found.extend(settled.explain(in_blocks, &references));
+    }
     let mut used = Used { only, except };
     for build in &blocks {
         if build.sources.is_empty()
@@ -81,6 +88,7 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
                 settled: settled.clone(),
                 context: Arc::new(Context {
                     variables: Arc::default(),
+                    origins: Arc::default(),
                     template_dir: options.template_dir.display().to_string(),
                     working_dir: options.working_dir.display().to_string(),
                     start_time: options.start_time,

@@ -16,6 +16,7 @@ use crate::hcl::{Allow, Scope, Type, Val, evaluate};
 use crate::interpolate::PACKER_VERSION;
 use crate::secret::Secret;
 use crate::source::Span;
+use crate::template::origins::{Origins, Use};
 use crate::value::{Node, Value};
 
 /// The port to data sources: what a template asks of the world before it is built.
@@ -49,10 +50,16 @@ pub struct SettleOptions {
 pub struct Settled {
     pub(super) names: Arc<BTreeMap<String, Val>>,
     pub(super) host: Arc<dyn Host>,
+    origins: Arc<Origins>,
     pub secrets: Vec<Secret>,
 }
 
 impl Settled {
+    /// Adds to findings where the values of the names at their places were given.
+    pub(super) fn explain(&self, found: Diagnostics, references: &[Reference]) -> Diagnostics {
+        explain(&self.origins, found, references)
+    }
+
     pub(super) fn field(&self, root: &str, name: &str) -> Val {
         self.names
             .get(root)
@@ -77,6 +84,28 @@ impl Settled {
     }
 }
 
+fn explain(origins: &Origins, found: Diagnostics, references: &[Reference]) -> Diagnostics {
+    if found.is_empty() {
+        return found;
+    }
+    let uses: Vec<Use> = references.iter().filter_map(|r| Some((name_of(r)?, r.span.clone()))).collect();
+    origins.explain(found, &uses)
+}
+
+/// What a reference is about, as its origin is named: `var.NAME`, `local.NAME` or `data.TYPE.NAME`.
+fn name_of(reference: &Reference) -> Option<String> {
+    let first = reference.names.first()?;
+    match reference.root.as_str() {
+        root @ ("var" | "local") => Some(format!("{root}.{first}")),
+        "data" => Some(format!("data.{first}.{}", reference.names.get(1)?)),
+        _ => None,
+    }
+}
+
+fn names_of(references: &[Reference]) -> Vec<String> {
+    references.iter().filter_map(name_of).collect()
+}
+
 /// One that others depend on.
 #[derive(Clone, Copy, PartialEq)]
 enum Item {
@@ -92,7 +121,9 @@ pub async fn settle(
 ) -> (Settled, Diagnostics) {
     let mut found = Diagnostics::new();
     let host = options.host.clone();
-    let values = variables::values(&template.variables, &options.inputs, host.as_ref(), &mut found);
+    let mut origins = Origins::default();
+    let values =
+        variables::values(&template.variables, &options.inputs, host.as_ref(), &mut found, &mut origins);
     if options.require_values && !found.has_errors() {
         for variable in variables::unset(&template.variables, &values) {
             found.push(
@@ -130,23 +161,34 @@ pub async fn settle(
         match item {
             Item::Local(at) => {
                 let local = &template.locals[at];
+                let references = local.expr.references();
                 let mut value = Val::DYNAMIC;
                 if !graph.broken(item) {
                     let (v, more) = evaluate(&local.expr, &Scope::new(&names), Allow::ALL, host.as_ref());
-                    found.extend(more);
+                    found.extend(explain(&origins, more, &references));
                     value = v;
                 }
+                let name = format!("local.{}", local.name);
+                let place = if local.sensitive { &local.name_span } else { &local.expr.span };
+                origins.add(&name, place, format!("{name} is defined here"), names_of(&references));
                 if let Some(Val::Object(locals)) = names.get_mut("local") {
                     locals.insert(local.name.clone(), if local.sensitive { value.mark() } else { value });
                 }
             }
             Item::Data(at) => {
                 let block = &template.data[at];
+                let references = references_of(&block.block.body);
                 let value = if graph.broken(item) {
                     Val::DYNAMIC
                 } else {
-                    data_value(block, &names, options, data, &mut found).await
+                    let mut mine = Diagnostics::new();
+                    let value = data_value(block, &names, options, data, &mut mine).await;
+                    found.extend(explain(&origins, mine, &references));
+                    value
                 };
+                let name = format!("data.{}.{}", block.type_name, block.name);
+                let label = format!("{name} is asked here");
+                origins.add(&name, &block.block.header(), label, names_of(&references));
                 if let Some(Val::Object(all)) = names.get_mut("data") {
                     let of_type =
                         all.entry(block.type_name.clone()).or_insert_with(|| Val::Object(BTreeMap::new()));
@@ -159,7 +201,7 @@ pub async fn settle(
     }
     let mut secrets = Vec::new();
     names.values().for_each(|value| value.collect_secrets(&mut secrets));
-    (Settled { names: Arc::new(names), host, secrets }, found)
+    (Settled { names: Arc::new(names), host, origins: Arc::new(origins), secrets }, found)
 }
 
 async fn data_value(

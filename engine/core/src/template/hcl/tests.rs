@@ -233,6 +233,47 @@ fn the_json_form_means_the_same() {
 }
 
 #[test]
+fn the_json_form_has_dynamic_blocks() {
+    let json = r#"{
+      "source": {"null": {"n": {"communicator": "none", "dynamic": {"tag": {
+        "for_each": {"a": "1", "b": "2"}, "content": {"name": "${tag.key}", "value": "${tag.value}"}}}}}},
+      "build": {"sources": ["null.n"], "dynamic": [{"provisioner": {
+        "for_each": ["x", "y"], "iterator": "each", "labels": ["file"],
+        "content": {"source": "${each.value}", "destination": "/tmp/"}}}]}
+    }"#;
+    let case = Case { files: vec![("t.pkr.json", json)], ..Case::default() };
+    let (plan, found) = case.plan();
+    assert!(!found.has_errors(), "{found:?}");
+    let resolved: Vec<_> = plan.builds[0].configs().map(|c| c.resolve(None, &[]).0.expose_json()).collect();
+    let file = |source: &str| serde_json::json!({"source": source, "destination": "/tmp/"});
+    assert_eq!(resolved[1..], [file("x"), file("y")]);
+    let tag = |name: &str, value: &str| serde_json::json!({"name": name, "value": value});
+    assert_eq!(resolved[0]["tag"], serde_json::json!([tag("a", "1"), tag("b", "2")]));
+}
+
+#[test]
+fn a_finding_about_a_value_that_came_by_a_name_shows_both_places() {
+    let text = "variable \"retries\" {\n  default = \"many\"\n}\nlocals {\n  tries = var.retries\n}\n\
+                source \"null\" \"n\" {}\nbuild {\n  sources = [\"null.n\"]\n  provisioner \"shell\" {\n    \
+                inline = [\"x\"]\n    max_retries = local.tries\n  }\n}\n";
+    let related = |case: &Case<'_>| {
+        let found = case.plan().1;
+        let finding =
+            found.iter().find(|d| d.code == "template/wrong-type" && !d.is_echo).expect("a finding");
+        let places = finding.related.iter();
+        places.map(|(span, label)| (span.start().line, label.clone())).collect::<Vec<_>>()
+    };
+    let local = (5, "local.tries is defined here".to_owned());
+    assert_eq!(related(&of(text)), [local.clone(), (2, "var.retries is given here".to_owned())]);
+    let mut case = of(text);
+    case.vars = vec![("retries", "more")];
+    assert_eq!(related(&case), [local.clone(), (1, "var.retries is given here".to_owned())]);
+    // The line of a sensitive value is not shown for its sake.
+    let hidden = text.replacen("{\n", "{\n  sensitive = true\n", 1);
+    assert_eq!(related(&of(&hidden)), [(6, local.1), (1, "var.retries is declared here".to_owned())]);
+}
+
+#[test]
 fn mistakes_are_told_at_their_line() {
     for (text, line, code) in [
         ("foo = 1\n", 1, "template/unknown-argument"),

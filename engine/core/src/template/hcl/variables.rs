@@ -11,6 +11,7 @@ use crate::hcl::syntax::{Attribute, Block, Expr, ExprKind};
 use crate::hcl::typexpr::type_of;
 use crate::hcl::{Allow, Scope, Type, Val, convert, evaluate};
 use crate::source::{SourceFile, Span};
+use crate::template::origins::Origins;
 
 /// A declared variable. Types and defaults are evaluated when values are given.
 #[derive(Debug)]
@@ -186,11 +187,17 @@ pub(super) fn values(
     inputs: &VariableInputs,
     host: &dyn Host,
     found: &mut Diagnostics,
+    origins: &mut Origins,
 ) -> BTreeMap<String, Val> {
     let files = FileValues::read(declared, inputs, host, found);
     let mut out = BTreeMap::new();
     for variable in declared {
-        let value = value(variable, inputs, &files, host, found);
+        let (value, place) = value(variable, inputs, &files, host, found);
+        let name = format!("var.{}", variable.name);
+        match place.filter(|_| !variable.sensitive) {
+            Some(place) => origins.add(&name, &place, format!("{name} is given here"), Vec::new()),
+            None => origins.add(&name, &variable.span, format!("{name} is declared here"), Vec::new()),
+        }
         out.insert(variable.name.clone(), if variable.sensitive { value.mark() } else { value });
     }
     for (name, _) in &inputs.vars {
@@ -214,13 +221,14 @@ fn undeclared(declared: &[Variable], name: &str, new: fn(&'static str, String) -
     }
 }
 
+/// The value, and where it was given.
 fn value(
     variable: &Variable,
     inputs: &VariableInputs,
     files: &FileValues,
     host: &dyn Host,
     found: &mut Diagnostics,
-) -> Val {
+) -> (Val, Option<Span>) {
     let names = BTreeMap::new();
     let nothing = Scope::new(&names);
     let default = variable.default.as_ref().map(|expr| {
@@ -234,7 +242,7 @@ fn value(
             Ok(ty) => ty,
             Err(finding) => {
                 found.push(finding);
-                return Val::DYNAMIC;
+                return (Val::DYNAMIC, None);
             }
         },
         // What the default is, values have to be; an empty list or object says nothing about its items.
@@ -267,16 +275,25 @@ fn value(
         },
         None => unset.clone(),
     };
+    let mut place = variable.default.as_ref().map(|expr| expr.span.clone());
+    // What comes from outside has a line of its own to be shown, too.
+    let outside = |from: String, text: &str| {
+        let file = SourceFile::new(from, format!("{}={text}", variable.name));
+        Some(Span::new(&file, variable.name.len() + 1..file.text().len()))
+    };
     let mut given = Vec::new();
     if let Some(text) = host.env(&format!("PKR_VAR_{}", variable.name)) {
+        place = outside(format!("<PKR_VAR_{}>", variable.name), &text);
         let value =
             from_text(&text, &ty, &format!("<value for var.{} from env>", variable.name), host, found);
         given.push((value, Given { from: "PKR_VAR_ environment", span: None }));
     }
     for (value, span) in files.0.get(&variable.name).into_iter().flatten() {
+        place = Some(span.clone());
         given.push((Some(value.clone()), Given { from: "variable file", span: Some(span.clone()) }));
     }
     for (_, text) in inputs.vars.iter().filter(|(name, _)| *name == variable.name) {
+        place = outside("<-var>".to_owned(), text);
         let file = format!("<value for var.{} from arguments>", variable.name);
         given.push((from_text(text, &ty, &file, host, found), Given { from: "-var", span: None }));
     }
@@ -302,7 +319,7 @@ fn value(
             None => Val::DYNAMIC,
         };
     }
-    settled
+    (settled, place)
 }
 
 /// A value from the environment or the command line: a text as it is where a text can be meant, else an expression.
