@@ -39,6 +39,8 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
     /// Says at another place what another finding says, for programs that look there; people are told once.
     pub is_echo: bool,
+    /// Of the line only the place itself is shown, because the rest may be secret and nothing says so.
+    pub shows_place_only: bool,
 }
 
 impl Diagnostic {
@@ -64,6 +66,7 @@ impl Diagnostic {
             span: None,
             related: Vec::new(),
             is_echo: false,
+            shows_place_only: false,
         }
     }
 
@@ -83,6 +86,13 @@ impl Diagnostic {
     pub fn at(mut self, span: &Span) -> Self {
         self.span = Some(span.clone());
         self
+    }
+
+    /// Points at a place in a line whose rest is not to be shown.
+    #[must_use]
+    pub fn at_only(mut self, span: &Span) -> Self {
+        self.shows_place_only = true;
+        self.at(span)
     }
 
     #[must_use]
@@ -160,14 +170,15 @@ impl Diagnostic {
         let _ = writeln!(out, "{title}: {} [{}]", redactor.redact(&self.summary), self.code);
         let places = self.span.iter().chain(self.related.iter().map(|(span, _)| span));
         let gutter = places.map(|span| span.start().line.to_string().len()).max().unwrap_or(0);
+        let snippet = Snippet { gutter, redactor };
         if let Some(span) = &self.span {
-            snippet(&mut out, span, gutter, None, redactor);
+            snippet.write(&mut out, span, None, self.shows_place_only);
         }
         for line in redactor.redact(&self.detail).lines() {
             let _ = writeln!(out, "  {line}");
         }
         for (span, label) in &self.related {
-            snippet(&mut out, span, gutter, Some(&redactor.redact(label)), redactor);
+            snippet.write(&mut out, span, Some(&redactor.redact(label)), false);
         }
         if let Some(help) = self.help.as_ref().map(|help| redactor.redact(help)) {
             for (i, line) in help.lines().enumerate() {
@@ -181,32 +192,47 @@ impl Diagnostic {
 /// Lines longer than this are cut around the place, so that a minified template stays readable.
 const SHOWN_WIDTH: usize = 120;
 
-fn snippet(out: &mut String, span: &Span, gutter: usize, label: Option<&str>, redactor: &Redactor) {
-    let (start, end) = (span.start(), span.end());
-    let file = span.file();
-    let _ = writeln!(out, "{:gutter$}--> {}:{}:{}", " ", file.name(), start.line, start.column);
-    // Masked before it is cut: a part of a secret would not be known as one.
-    let (line, columns) = masked_line(file.line(start.line), redactor);
-    let column = |column: usize| columns.get(column - 1).copied().unwrap_or(line.len());
-    let first = column(start.column);
-    let behind = if end.line == start.line { column(end.column) } else { line.len() + 1 };
-    let from = if line.len() > SHOWN_WIDTH { first.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
-    let shown: String = line.iter().skip(from).take(SHOWN_WIDTH).collect();
-    let offset = first - from;
-    let marks = behind
-        .saturating_sub(first)
-        .clamp(1, SHOWN_WIDTH.saturating_sub(offset).max(1))
-        .min(line.len().saturating_sub(first).max(1));
-    let _ = writeln!(out, "{:gutter$} |", " ");
-    let _ = writeln!(out, "{:gutter$} | {}", start.line, shown.trim_end());
-    let _ = writeln!(
-        out,
-        "{:gutter$} | {:offset$}{}{}",
-        " ",
-        "",
-        "^".repeat(marks),
-        label.map(|l| format!(" {l}")).unwrap_or_default()
-    );
+/// How the lines of one finding are shown.
+struct Snippet<'a> {
+    /// Digits of the largest line number.
+    gutter: usize,
+    redactor: &'a Redactor,
+}
+
+impl Snippet<'_> {
+    fn write(&self, out: &mut String, span: &Span, label: Option<&str>, place_only: bool) {
+        let gutter = self.gutter;
+        let (start, end) = (span.start(), span.end());
+        let file = span.file();
+        let _ = writeln!(out, "{:gutter$}--> {}:{}:{}", " ", file.name(), start.line, start.column);
+        // Masked before it is cut: a part of a secret would not be known as one.
+        let (mut line, columns) = masked_line(file.line(start.line), self.redactor);
+        let column = |column: usize| columns.get(column - 1).copied().unwrap_or(line.len());
+        let first = column(start.column);
+        let behind = if end.line == start.line { column(end.column) } else { line.len() + 1 };
+        let mut from = if line.len() > SHOWN_WIDTH { first.saturating_sub(SHOWN_WIDTH / 2) } else { 0 };
+        if place_only {
+            from = first;
+            line.truncate(behind);
+            line.extend(" …".chars());
+        }
+        let shown: String = line.iter().skip(from).take(SHOWN_WIDTH).collect();
+        let offset = first - from;
+        let marks = behind
+            .saturating_sub(first)
+            .clamp(1, SHOWN_WIDTH.saturating_sub(offset).max(1))
+            .min(line.len().saturating_sub(first).max(1));
+        let _ = writeln!(out, "{:gutter$} |", " ");
+        let _ = writeln!(out, "{:gutter$} | {}", start.line, shown.trim_end());
+        let _ = writeln!(
+            out,
+            "{:gutter$} | {:offset$}{}{}",
+            " ",
+            "",
+            "^".repeat(marks),
+            label.map(|l| format!(" {l}")).unwrap_or_default()
+        );
+    }
 }
 
 /// The characters of a line with its secrets masked, and for each character of the line where it stands among them; one
@@ -343,6 +369,14 @@ mod tests {
         assert_eq!(d.render(), expected);
         let related = &d.to_json()["related"][0];
         assert_eq!((&related["line"], &related["message"]), (&1.into(), &"given here".into()));
+    }
+
+    #[test]
+    fn of_a_line_that_may_be_secret_only_the_place_is_shown() {
+        let file = SourceFile::new("v.json", "{\"passwrod\": \"hunter2\"}");
+        let d = Diagnostic::warning("a/b", "wrong").at_only(&Span::new(&file, 1..11));
+        let expected = "Warning: wrong [a/b]\n --> v.json:1:2\n  |\n1 | \"passwrod\" …\n  | ^^^^^^^^^^\n";
+        assert_eq!(d.render(), expected);
     }
 
     #[test]

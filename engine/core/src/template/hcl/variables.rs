@@ -381,11 +381,12 @@ impl FileValues {
         let files =
             inputs.auto_files.iter().map(|f| (f, true)).chain(inputs.files.iter().map(|f| (f, false)));
         for (file, auto) in files {
-            for (name, value, span) in variable_file(file, host, found) {
+            for Assigned { name, name_span, value, span } in variable_file(file, host, found) {
                 if declared.iter().any(|v| v.name == name) {
                     out.entry(name).or_default().push((value, span));
                 } else if !auto && inputs.undeclared == Undeclared::Warn {
-                    found.push(undeclared(declared, &name, Diagnostic::warning).at(&span));
+                    // It may be a misspelt name, and the value that of a sensitive variable.
+                    found.push(undeclared(declared, &name, Diagnostic::warning).at_only(&name_span));
                 }
             }
         }
@@ -393,11 +394,15 @@ impl FileValues {
     }
 }
 
-fn variable_file(
-    file: &Arc<SourceFile>,
-    host: &dyn Host,
-    found: &mut Diagnostics,
-) -> Vec<(String, Val, Span)> {
+/// What a variable file says of one variable.
+struct Assigned {
+    name: String,
+    name_span: Span,
+    value: Val,
+    span: Span,
+}
+
+fn variable_file(file: &Arc<SourceFile>, host: &dyn Host, found: &mut Diagnostics) -> Vec<Assigned> {
     let mut out = Vec::new();
     if file.name().ends_with(".json") {
         let (node, more) = crate::template::json::parse(file);
@@ -413,7 +418,12 @@ fn variable_file(
             );
         }
         for member in node.members() {
-            out.push((member.key.clone(), super::json::literal(&member.value), member.value.span.clone()));
+            out.push(Assigned {
+                name: member.key.clone(),
+                name_span: member.key_span.clone(),
+                value: super::json::literal(&member.value),
+                span: member.value.span.clone(),
+            });
         }
         return out;
     }
@@ -439,7 +449,8 @@ fn variable_file(
         let failed = more.has_errors();
         found.extend(more);
         if !failed {
-            out.push((attribute.name, value, attribute.expr.span));
+            let Attribute { name, name_span, expr } = attribute;
+            out.push(Assigned { name, name_span, value, span: expr.span });
         }
     }
     out
