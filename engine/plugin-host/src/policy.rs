@@ -196,6 +196,7 @@ impl Policy {
         };
         let mut names: Vec<String> =
             self.denials.iter().filter(|d| !known(d)).map(|d| d.what.plugin.clone()).collect();
+        names.sort_unstable();
         names.dedup();
         names
     }
