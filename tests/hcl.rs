@@ -191,3 +191,45 @@ fn secrets_are_masked_in_what_a_build_prints() {
     let console = lab.run(&["console", "t.pkr.hcl"]);
     lab.scan(&console);
 }
+
+#[test]
+fn what_is_for_another_cloud_keeps_nothing_else_from_being_built() {
+    let lab = Lab::new();
+    lab.write(
+        "clouds.pkr.hcl",
+        r#"packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.0.0"
+    }
+  }
+}
+source "amazon-ebs" "web" { region = "eu-central-1" }
+source "file" "web" {
+  content = "built"
+  target  = "web.txt"
+}
+build {
+  sources = ["amazon-ebs.web", "file.web"]
+}
+"#,
+    );
+    lab.run(&["init", "clouds.pkr.hcl"]).expect_code(1).expect_says("\"amazon\"");
+    lab.run(&["validate", "clouds.pkr.hcl"])
+        .expect_code(1)
+        .expect_says("unknown builder type \"amazon-ebs\"");
+    // Not everything was built, and the end says what was not.
+    let ran = lab.run(&["build", "clouds.pkr.hcl"]).expect_code(1);
+    assert!(
+        ran.stdout.ends_with("--> amazon-ebs.web: there is no builder \"amazon-ebs\"\n"),
+        "{}",
+        ran.stdout
+    );
+    let built = || std::fs::read_to_string(lab.path().join("web.txt")).expect("the file is built");
+    assert_eq!(built(), "built");
+    std::fs::remove_file(lab.path().join("web.txt")).expect("it is there");
+    let ran = lab.run(&["build", "-only=file.*", "clouds.pkr.hcl"]).expect_code(0);
+    assert!(!ran.stdout.contains("left out"), "{}", ran.stdout);
+    assert_eq!(built(), "built");
+}

@@ -1,5 +1,6 @@
 //! `fornax build`: from the template to artifacts and a report.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +9,8 @@ use fornax_core::event::{Event, EventSink};
 use fornax_core::plugin::OnError;
 use fornax_core::report::RunReport;
 use fornax_core::secret::RedactingSink;
-use fornax_core::template::hcl::check_required;
-use fornax_core::{Diagnostics, Redactor};
+use fornax_core::template::hcl::{Needed, check_required};
+use fornax_core::{Diagnostic, Diagnostics, Redactor};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +35,7 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     let Loaded { plan, mut found, sensitive, required } =
         load(&source, &args.template, &redactor, needs, &data).await?;
     let catalog = target::plugins(&args.plugins, plan.as_ref()).await?;
-    found.extend(check_required(&required, &target::installed(catalog.as_ref())));
+    found.extend(check_required(&required, &target::installed(catalog.as_ref()), Needed::IfUsed));
     let Some(plan) = plan.filter(|_| !found.has_errors()) else {
         show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
@@ -45,7 +46,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         .await
         .map_err(|error| error.masked(&redactor))?;
     let mut builds = Vec::new();
-    let mut left_out = Diagnostics::new();
+    let mut without_builder = Diagnostics::new();
+    let mut left_out = String::new();
     for build in &plan.builds {
         let context = parts.prepare_context(build, &redactor, args.force, args.debug);
         let (prepared, more) = prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context).await;
@@ -54,12 +56,13 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         if parts.factories.iter().any(|f| f.type_name() == build.builder_type) {
             found.extend(more);
         } else {
-            left_out.extend(more);
+            without_builder.extend(more);
+            let _ = writeln!(left_out, "--> {}: there is no builder \"{}\"", build.name, build.builder_type);
         }
         builds.extend(prepared);
     }
-    let incomplete = !left_out.is_empty();
-    found.extend(left_out.into_iter().map(|f| if builds.is_empty() { f } else { f.softened() }).collect());
+    let softened = |f: Diagnostic| if builds.is_empty() { f } else { f.softened() };
+    found.extend(without_builder.into_iter().map(softened).collect());
     show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {
         return Ok(Exit::Failed);
@@ -103,7 +106,12 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     reporter.close();
     let opened = journals.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let exit = finish(&args, &parts, &report, &reporter, &redactor, &opened).await?;
-    Ok(if incomplete && exit == Exit::Done { Exit::Failed } else { exit })
+    if left_out.is_empty() {
+        return Ok(exit);
+    }
+    // Said again at the end, where the exit code is asked about.
+    reporter.text(&redactor.redact(&format!("\n==> Builds that were left out:\n{left_out}")));
+    Ok(if exit == Exit::Done { Exit::Failed } else { exit })
 }
 
 /// Removes a file of an artifact that is not kept, or a folder that a post-processor published.

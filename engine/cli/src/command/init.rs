@@ -3,7 +3,7 @@
 
 use fornax_core::Redactor;
 use fornax_core::plan::Plan;
-use fornax_core::template::hcl::{check_required, parse, required_plugins};
+use fornax_core::template::hcl::{Needed, check_required, parse, required_plugins};
 
 use super::template::{Language, read, show_of};
 use crate::args::InitArgs;
@@ -21,7 +21,7 @@ pub async fn run(args: InitArgs) -> Result<Exit, CliError> {
     let (template, mut found) = parse(&source.files);
     let catalog = target::plugins(&args.plugins, Some(&Plan::default())).await?;
     let required = required_plugins(&template);
-    found.extend(check_required(required, &target::installed(catalog.as_ref())));
+    found.extend(check_required(required, &target::installed(catalog.as_ref()), Needed::All));
     show_of(&source, &args.template, &found, args.json, &Redactor::new());
     if found.has_errors() {
         return Ok(Exit::Failed);

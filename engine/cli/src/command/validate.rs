@@ -1,7 +1,7 @@
 //! `fornax validate`: every check that needs no cloud and no machine.
 
 use fornax_core::Redactor;
-use fornax_core::template::hcl::check_required;
+use fornax_core::template::hcl::{Needed, check_required};
 
 use super::template::{HclNeeds, Language, Loaded, load, read, show_of};
 use crate::args::ValidateArgs;
@@ -35,7 +35,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     let Loaded { plan, mut found, required, .. } =
         load(&source, &args.template, &redactor, needs, &data).await?;
     let parts = target::offline(&args.plugins, plan.as_ref()).await?;
-    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref())));
+    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref()), Needed::IfUsed));
     for build in plan.iter().flat_map(|plan| &plan.builds) {
         let context = parts.prepare_context(build, &redactor, false, false);
         let (_, more) =

@@ -23,7 +23,7 @@ mod variables;
 
 pub use inspect::{inspect, list_values};
 pub use plan::{HclPlanOptions, plan};
-pub use required::{InstalledPlugin, RequiredPlugin, check_required, required_plugins};
+pub use required::{InstalledPlugin, Needed, RequiredPlugin, check_required, required_plugins};
 pub use settle::{DataSources, SettleOptions, Settled, settle};
 pub use variables::{Undeclared, VariableInputs};
 

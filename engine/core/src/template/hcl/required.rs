@@ -162,8 +162,21 @@ fn plugin(attribute: &Attribute, found: &mut Diagnostics) -> Option<RequiredPlug
     Some(RequiredPlugin { name: attribute.name.clone(), source, constraint: version, span: at.clone() })
 }
 
+/// How bad it is that a required plugin is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// Everything has to be there, whether it is used or not.
+    All,
+    /// A build that uses a type of it fails for that, and the others don't care.
+    IfUsed,
+}
+
 /// What of the required plugins is not there.
-pub fn check_required(required: &[RequiredPlugin], installed: &[InstalledPlugin]) -> Diagnostics {
+pub fn check_required(
+    required: &[RequiredPlugin],
+    installed: &[InstalledPlugin],
+    needed: Needed,
+) -> Diagnostics {
     let mut found = Diagnostics::new();
     for plugin in required {
         let last = |source: &str| source.rsplit('/').next().unwrap_or_default().to_owned();
@@ -195,12 +208,18 @@ pub fn check_required(required: &[RequiredPlugin], installed: &[InstalledPlugin]
             )
             .at(&plugin.span)
             .help("install a version that fits, or change the constraint"),
-            None => Diagnostic::error(
-                "template/missing-plugin",
-                format!("the plugin \"{}\" ({wanted}) is not installed", plugin.name),
-            )
-            .at(&plugin.span)
-            .help("put its component into a folder and name it with --plugin-dir; Packer's own plugin programs can't be loaded"),
+            None => {
+                let missing = Diagnostic::error(
+                    "template/missing-plugin",
+                    format!("the plugin \"{}\" ({wanted}) is not installed", plugin.name),
+                )
+                .at(&plugin.span)
+                .help("put its component into a folder and name it with --plugin-dir; Packer's own plugin programs can't be loaded");
+                match needed {
+                    Needed::All => missing,
+                    Needed::IfUsed => missing.softened().detail("only what is not of its types can be built"),
+                }
+            }
         });
     }
     found
