@@ -4,6 +4,7 @@ pub mod build;
 pub mod cleanup;
 pub mod completions;
 pub mod console;
+pub mod docs;
 pub mod fix;
 pub mod fmt;
 pub mod hcl2_upgrade;

@@ -12,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::source::Span;
 use crate::value::{Member, Node, Text, Value};
 
+pub mod common;
 mod constraints;
 mod convert;
 
