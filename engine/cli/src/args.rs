@@ -42,6 +42,8 @@ pub enum Command {
     Plugins(PluginArgs),
     /// List the types that templates can use, or show the options of one
     Docs(DocsArgs),
+    /// Print a JSON Schema of whole templates, for editors
+    Schema(SchemaArgs),
     /// Evaluate expressions with the values of a template
     Console(ConsoleArgs),
     /// Check that the plugins are there which a template requires
@@ -348,6 +350,15 @@ pub struct DocsArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Of HCL2 templates in their JSON form (`*.pkr.json`)
+    #[arg(long = "hcl-json")]
+    pub hcl_json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
@@ -494,6 +505,10 @@ mod tests {
         let Ok(Cli { command: Command::Docs(docs) }) = parse("fornax docs") else { panic!("all types") };
         assert!(!docs.json && docs.type_name.is_none() && docs.kind.is_none());
         assert!(parse("fornax docs -kind communicator ssh").is_err());
+        for (line, hcl) in [("fornax schema", false), ("fornax schema -hcl-json -plugin-dir p", true)] {
+            let Ok(Cli { command: Command::Schema(schema) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((schema.hcl_json, schema.plugins.plugin_dirs.len()), (hcl, usize::from(hcl)));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod init;
 pub mod inspect;
 pub mod plugins;
 mod salvage;
+pub mod schema;
 pub mod simulator;
 pub mod template;
 pub mod validate;

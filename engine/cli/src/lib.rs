@@ -63,6 +63,7 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,
             Command::Docs(args) => command::docs::run(&args).await,
+            Command::Schema(args) => command::schema::run(&args).await,
             Command::Console(args) => command::console::run(args).await,
             Command::Init(args) => command::init::run(args).await,
             Command::Completions(args) => command::completions::run(&args),

@@ -15,6 +15,8 @@ use crate::value::{Member, Node, Text, Value};
 pub mod common;
 mod constraints;
 mod convert;
+pub mod document;
+mod editor;
 
 /// How much is converted before the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
