@@ -90,3 +90,46 @@ fn plugins_of_a_folder_count() {
     lab.run(&granted).expect_code(0).expect_says("secrets-reveal: granted");
     lab.run(&["docs", "greedy"]).expect_code(1);
 }
+
+#[test]
+fn examples_in_hcl2_are_sound() {
+    let lab = Lab::new();
+    let list: Value =
+        serde_json::from_str(&lab.run(&["docs", "--json"]).expect_code(0).stdout).expect("JSON");
+    for listed in list["types"].as_array().expect("a list") {
+        let (kind, name) =
+            (listed["kind"].as_str().expect("a kind"), listed["name"].as_str().expect("a name"));
+        let told = lab.run(&["docs", "--json", "-kind", kind, name]).expect_code(0).stdout;
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        for example in told["pages"][0]["examples"].as_array().expect("a list") {
+            let block = example["hcl2"].as_str().expect("a text");
+            let null = "source \"null\" \"n\" {\n  communicator = \"none\"\n}\n";
+            let mut template = match kind {
+                "builder" => {
+                    format!("{block}build {{\n  sources = [\"source.{name}.example\"]\n}}\n")
+                }
+                "data-source" => format!("{block}{null}build {{\n  sources = [\"source.null.n\"]\n}}\n"),
+                _ => format!("{null}build {{\n  sources = [\"source.null.n\"]\n{block}}}\n"),
+            };
+            let mut names: Vec<&str> = block
+                .split("var.")
+                .skip(1)
+                .filter_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next())
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                template.push_str(&format!("variable \"{name}\" {{\n  default = \"x\"\n}}\n"));
+            }
+            lab.write("t.pkr.hcl", &template);
+            let ran = lab.run(&["validate", "--json", "t.pkr.hcl"]);
+            let findings = ran.stdout.lines().map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
+            for finding in findings.filter(|f| f["severity"] == "error") {
+                // The files that an example names are not here.
+                let code = finding["code"].as_str().unwrap_or_default();
+                let is_missing_file = code.ends_with("/bad-script") || code.ends_with("/bad-source");
+                assert!(is_missing_file, "{kind} {name}: {finding}\n{template}");
+            }
+        }
+    }
+}

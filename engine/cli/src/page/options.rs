@@ -25,6 +25,8 @@ pub struct OptionDoc {
     pub limits: Vec<String>,
     pub description: String,
     pub deprecated: bool,
+    /// The first version of the plugin that has it.
+    pub since: Option<String>,
     pub state: State,
     /// What else to know of its values, for instance that it is a secret.
     pub notes: Vec<&'static str>,
@@ -109,6 +111,7 @@ fn option(name: &str, property: &Json, required: bool) -> OptionDoc {
         limits,
         description: property["description"].as_str().unwrap_or_default().to_owned(),
         deprecated: is("deprecated"),
+        since: property["x-since"].as_str().map(str::to_owned),
         state: match (is("x-not-supported"), is("x-no-effect")) {
             (true, _) => State::NotSupported,
             (_, true) => State::WithoutEffect,
@@ -195,6 +198,9 @@ impl OptionDoc {
         if let Some(default) = &self.default {
             out["default"] = default.clone();
         }
+        if let Some(since) = &self.since {
+            out["since"] = since.as_str().into();
+        }
         for (key, list) in
             lists.into_iter().filter(|(_, list)| list.as_array().is_some_and(|l| !l.is_empty()))
         {
@@ -220,7 +226,7 @@ mod tests {
             "disks": {"type": "array", "items": {"type": "object", "required": ["size"],
                 "properties": {"size": {"type": "integer"}}}},
             "how": {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]},
-            "old": {"x-not-supported": true}, "none": {"type": "string", "x-no-effect": true},
+            "old": {"x-not-supported": true}, "none": {"type": "string", "x-no-effect": true, "x-since": "0.2"},
             "password": {"type": "string", "writeOnly": true}}});
         let options = of(&schema);
         let told: Vec<(&str, &str)> =
@@ -252,7 +258,8 @@ mod tests {
         assert_eq!(by_name("password").notes, ["a secret"]);
         assert!(by_name("tags").deprecated && by_name("disks").options[0].required);
         assert_eq!(by_name("old").state, State::NotSupported);
-        assert_eq!(by_name("none").state, State::WithoutEffect);
+        let none = by_name("none");
+        assert_eq!((none.state, none.json()["since"].as_str()), (State::WithoutEffect, Some("0.2")));
         let of = vec![vec!["a".to_owned()], vec!["b".to_owned(), "c".to_owned()]];
         assert_eq!(choices(&schema), [Choice { exactly_one: true, of }]);
     }

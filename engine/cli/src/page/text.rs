@@ -84,6 +84,9 @@ fn option(option: &OptionDoc, indent: usize, out: &mut Writer) {
     if let Some(default) = &option.default {
         out.hanging(indent + 4, "Default:", &word(default));
     }
+    if let Some(since) = &option.since {
+        out.hanging(indent + 4, "Since:", since);
+    }
     if !option.allowed.is_empty() {
         out.hanging(indent + 4, "Allowed:", &list(&option.allowed));
     }

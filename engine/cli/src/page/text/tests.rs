@@ -17,7 +17,7 @@ fn sample() -> Page {
             "required": ["output"], "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
             "properties": {
                 "output": {"type": "string", "description": "The file that the note is written to.", "x-host-output": true},
-                "mode": {"type": "string", "enum": ["fast", "slow"], "default": "fast", "deprecated": true},
+                "mode": {"type": "string", "enum": ["fast", "slow"], "default": "fast", "deprecated": true, "x-since": "1.1"},
                 "gone": {"x-no-effect": true, "description": "It was for old machines."},
                 "later": {"x-not-supported": true, "description": "use output"}
             }
@@ -69,6 +69,7 @@ Options
       The file that the note is written to.
   mode (string, deprecated)
       Default: "fast"
+      Since: 1.1
       Allowed: "fast", "slow"
 
 "#;
