@@ -124,7 +124,7 @@ fn any_of_kind(kind: BlockKind, types: &[&KnownType]) -> Json {
 fn block(known: &KnownType) -> Json {
     let editor = Editor { language: Language::Json, empty_is_absent: known.kind == BlockKind::Builder };
     let mut out = editor.object(&known.schema);
-    let own = Json::from(options_only(&out));
+    let own = options_only(known, &out);
     let mut properties = Map::from_iter([("type".to_owned(), json!({"const": known.name}))]);
     properties.extend(common_properties(known.kind, Language::Json, &own));
     // What the engine reads itself never reaches the component.
@@ -160,12 +160,22 @@ fn finish(known: &KnownType, mut out: Map<String, Json>) -> Json {
     Json::Object(out)
 }
 
-/// The options without the needs, for a part of a block.
-fn options_only(object: &Map<String, Json>) -> Map<String, Json> {
-    let keys = ["properties", "additionalProperties"];
-    let mut out: Map<String, Json> =
-        keys.iter().filter_map(|key| Some(((*key).to_owned(), object.get(*key)?.clone()))).collect();
-    out.insert("type".into(), "object".into());
+/// The options of a type without its needs, for overrides: references to those in the definition of the type, unless
+/// the engine's own stands there under the same name.
+fn options_only(known: &KnownType, object: &Map<String, Json>) -> Json {
+    let common = common::options(known.kind);
+    let is_plain = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let option = |(name, property): (&String, &Json)| {
+        let place = format!("#/$defs/{}/properties/{name}", definition(known));
+        let is_there = is_plain(name) && name != "type" && !common.contains_key(name);
+        (name.clone(), if is_there { json!({ "$ref": place }) } else { property.clone() })
+    };
+    let properties = object.get("properties").and_then(Json::as_object);
+    let properties: Map<String, Json> = properties.into_iter().flatten().map(option).collect();
+    let mut out = json!({"type": "object", "properties": properties});
+    if let Some(additional) = object.get("additionalProperties") {
+        out["additionalProperties"] = additional.clone();
+    }
     out
 }
 
@@ -223,7 +233,8 @@ mod tests {
             (&json!({"required": ["override"]}), &json!({"required": ["text"]}))
         );
         let inner = &step["properties"]["override"]["additionalProperties"];
-        assert!(inner["properties"]["text"].is_object() && inner.get("required").is_none());
+        assert_eq!(inner["properties"]["text"], json!({"$ref": "#/$defs/provisioner.echo/properties/text"}));
+        assert!(inner["properties"]["timeout"]["else"].is_object() && inner.get("required").is_none());
         assert_eq!(schema["$defs"]["builder.echo"]["required"], json!(["text"]));
         assert!(schema["$defs"].get("data-source.echo").is_none());
     }

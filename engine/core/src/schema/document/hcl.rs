@@ -110,7 +110,7 @@ fn block(known: &KnownType) -> Json {
     let language = Language::Hcl2;
     let editor = Editor { language, empty_is_absent: known.kind == BlockKind::Builder };
     let mut out = editor.object(&known.schema);
-    let own = Json::from(options_only(&out));
+    let own = options_only(known, &out);
     let mut properties = Map::from_iter([("//".to_owned(), json!({}))]);
     // The name of a build stands in the source block of the build, not in the source itself.
     if known.kind != BlockKind::Builder {
