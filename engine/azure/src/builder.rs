@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fornax_core::builder::{BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext};
+use fornax_core::builder::{BuildOutcome, Builder, BuilderFactory, Description, PrepareContext, RunContext};
 use fornax_core::communicator::Connector;
 use fornax_core::journal::Header;
 use fornax_core::saga::Saga;
@@ -132,6 +132,10 @@ impl AzureFactory {
 impl BuilderFactory for AzureFactory {
     fn type_name(&self) -> &'static str {
         "azure-arm"
+    }
+
+    fn describe(&self) -> Description {
+        crate::config::schema::describe()
     }
 
     fn build_data_keys(&self) -> &'static [&'static str] {

@@ -20,13 +20,18 @@ mod options;
 mod presuppositions;
 mod reader;
 mod resources;
+pub mod schema;
 mod ssh;
 
-pub use options::SUPPORTED;
 pub use presuppositions::Presupposition;
 
 use checks::one_of;
 use reader::Reader;
+
+/// What stands in for options that are not given.
+const STORAGE: &str = "Standard_LRS";
+const CACHING: &str = "ReadWrite";
+const VM_SIZE: &str = "Standard_A1";
 
 /// Where the cloud's endpoints are known from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl Config {
     /// Reads and checks. None if there are errors.
     pub fn read(node: &Node, around: &Surroundings) -> (Option<Config>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::check(node, SshOptions::KEYS, &mut found);
+        options::check(node, &mut found);
         let mut r = Reader::new(node, &mut found);
         let cloud = login::cloud(&mut r, around);
         let credentials = login::credentials(&mut r, around);
@@ -151,13 +156,13 @@ impl Config {
                 "managed_image_storage_account_type",
                 &["Standard_LRS", "StandardSSD_LRS", "Premium_LRS"],
             )
-            .unwrap_or_else(|| "Standard_LRS".into()),
+            .unwrap_or_else(|| STORAGE.into()),
             zone_resilient: r.flag("managed_image_zone_resilient"),
-            vm_size: r.string("vm_size").unwrap_or_else(|| "Standard_A1".into()),
+            vm_size: r.string("vm_size").unwrap_or_else(|| VM_SIZE.into()),
             os_disk_size_gb: machine::disk_size(&mut r),
             data_disks: machine::data_disks(&mut r),
             caching: one_of(&mut r, "disk_caching_type", &["None", "ReadOnly", "ReadWrite"])
-                .unwrap_or_else(|| "ReadWrite".into()),
+                .unwrap_or_else(|| CACHING.into()),
             disk_controller_type: one_of(&mut r, "disk_controller_type", &["SCSI", "NVMe"]),
             custom_data: machine::data(&mut r, "custom_data", "custom_data_file", around.working_dir),
             user_data: machine::data(&mut r, "user_data", "user_data_file", around.working_dir),

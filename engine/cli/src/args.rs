@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use fornax_core::schema::common::BlockKind;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -39,6 +40,10 @@ pub enum Command {
     Simulator(SimulatorCommand),
     /// List the plugins with their types, digests and rights
     Plugins(PluginArgs),
+    /// List the types that templates can use, or show the options of one
+    Docs(DocsArgs),
+    /// Print a JSON Schema of whole templates, for editors
+    Schema(SchemaArgs),
     /// Evaluate expressions with the values of a template
     Console(ConsoleArgs),
     /// Check that the plugins are there which a template requires
@@ -308,6 +313,51 @@ pub struct FixArgs {
     pub path: String,
 }
 
+/// What a block of a template can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+pub enum KindArg {
+    Builder,
+    Provisioner,
+    PostProcessor,
+    DataSource,
+}
+
+impl From<KindArg> for BlockKind {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Builder => Self::Builder,
+            KindArg::Provisioner => Self::Provisioner,
+            KindArg::PostProcessor => Self::PostProcessor,
+            KindArg::DataSource => Self::DataSource,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DocsArgs {
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Only types of this kind
+    #[arg(long, value_enum)]
+    pub kind: Option<KindArg>,
+    /// The same as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// The type to show; all are listed without it
+    #[arg(value_name = "TYPE")]
+    pub type_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    #[command(flatten)]
+    pub plugins: PluginArgs,
+    /// Of HCL2 templates in their JSON form (`*.pkr.json`)
+    #[arg(long = "hcl-json")]
+    pub hcl_json: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
@@ -441,6 +491,24 @@ mod tests {
         }
         assert!(parse("fornax build -nonsense t.json").is_err());
         assert!(parse("fornax build").is_err());
+    }
+
+    #[test]
+    fn documentation_is_asked_for_by_type_and_kind() {
+        let line = "fornax docs -kind post-processor -json --plugin-dir p shell-local";
+        let Ok(Cli { command: Command::Docs(docs) }) = parse(line) else { panic!("{line}") };
+        assert_eq!(
+            (docs.kind, docs.type_name.as_deref()),
+            (Some(KindArg::PostProcessor), Some("shell-local"))
+        );
+        assert!(docs.json && docs.plugins.plugin_dirs == [PathBuf::from("p")]);
+        let Ok(Cli { command: Command::Docs(docs) }) = parse("fornax docs") else { panic!("all types") };
+        assert!(!docs.json && docs.type_name.is_none() && docs.kind.is_none());
+        assert!(parse("fornax docs -kind communicator ssh").is_err());
+        for (line, hcl) in [("fornax schema", false), ("fornax schema -hcl-json -plugin-dir p", true)] {
+            let Ok(Cli { command: Command::Schema(schema) }) = parse(line) else { panic!("{line}") };
+            assert_eq!((schema.hcl_json, schema.plugins.plugin_dirs.len()), (hcl, usize::from(hcl)));
+        }
     }
 
     #[test]

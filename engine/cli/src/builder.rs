@@ -6,3 +6,6 @@ mod options;
 
 pub use file::FileFactory;
 pub use null::NullFactory;
+
+#[cfg(test)]
+mod tests;

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fornax_core::builder::Description;
 use fornax_core::diagnostic::nearest;
 use fornax_core::hcl::{Type, Val};
+use fornax_core::plugin::{Capability, CapabilityRequest};
 use fornax_core::secret::Secret;
 use fornax_core::template::hcl::DataSources;
 use fornax_core::value::{Node, Text, Value};
 use fornax_core::{Diagnostic, Diagnostics};
 use fornax_plugin_host::Effective;
 use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest, REDIRECTS, redirected};
+use serde_json::{Value as Json, json};
 
 use crate::plugin_http::PluginHttp;
 
 /// Bytes of a page.
 const MAX_PAGE: usize = 16 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_METHOD: &str = "GET";
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 /// The data sources of this binary.
@@ -28,6 +32,21 @@ pub struct BuiltInData {
 impl BuiltInData {
     pub fn new(rights: Effective) -> Self {
         Self { http: PluginHttp::default(), rights }
+    }
+
+    /// What each data source says of itself, by name, with the rights that it needs.
+    pub fn describe(&self) -> Vec<(&'static str, Description, Vec<CapabilityRequest>)> {
+        let network = Capability::Network(vec!["*".to_owned()]);
+        let rights = |name: &str| match name {
+            "http" => vec![CapabilityRequest {
+                granted: self.rights.covers(&network),
+                capability: network.clone(),
+                required: true,
+                reason: "it reads the page that the template names".to_owned(),
+            }],
+            _ => Vec::new(),
+        };
+        TYPES.into_iter().map(|name| (name, describe(name), rights(name))).collect()
     }
 
     /// None: that is no URL.
@@ -54,7 +73,7 @@ impl BuiltInData {
         }
         let (body, method) = (text("request_body"), text("method").expose());
         let mut request = HttpRequest {
-            method: if method.is_empty() { "GET".to_owned() } else { method },
+            method: if method.is_empty() { DEFAULT_METHOD.to_owned() } else { method },
             url: url.expose(),
             headers,
             body: if body.is_empty() { HttpBody::Empty } else { HttpBody::Text(Secret::new(body.expose())) },
@@ -100,18 +119,45 @@ impl BuiltInData {
     }
 }
 
-/// Names of arguments, and whether they are needed.
-fn arguments(type_name: &str) -> &'static [(&'static str, bool)] {
+const TYPES: [&str; 2] = ["http", "null"];
+
+/// What a data source says of itself.
+fn describe(type_name: &str) -> Description {
+    let schema = |required: &[&str], properties: Json| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     match type_name {
-        "null" => &[("input", false)],
-        _ => &[("url", true), ("method", false), ("request_headers", false), ("request_body", false)],
+        "null" => Description {
+            summary: "Gives back what it gets",
+            docs: "`data.null.NAME.output` is the text of `input`.",
+            schema: schema(&[], json!({"input": {"type": "string", "description": "The text."}})),
+            examples: vec![json!({"input": "text"})],
+        },
+        _ => Description {
+            summary: "Reads a page by HTTP",
+            docs: "`data.http.NAME.body` is the page, a text or JSON in UTF-8 of at most 16 MiB; `request_headers` are \
+                   the headers of the answer and `url` is the address. Redirections are followed; an answer that is no \
+                   success fails the build.",
+            schema: schema(
+                &["url"],
+                json!({
+                    "url": {"type": "string", "description": "Address of the page."},
+                    "method": {"type": "string", "enum": METHODS, "default": DEFAULT_METHOD,
+                        "description": "Method of the request."},
+                    "request_headers": {"type": "object", "additionalProperties": {"type": "string"},
+                        "description": "Headers of the request."},
+                    "request_body": {"type": "string", "description": "What is sent with it."}
+                }),
+            ),
+            examples: vec![json!({
+                "url": "https://example.org/versions.json", "request_headers": {"Accept": "application/json"}
+            })],
+        },
     }
 }
 
 #[async_trait]
 impl DataSources for BuiltInData {
     fn types(&self) -> Vec<&'static str> {
-        vec!["http", "null"]
+        TYPES.to_vec()
     }
 
     fn output(&self, type_name: &str) -> Option<Type> {
@@ -127,18 +173,20 @@ impl DataSources for BuiltInData {
     }
 
     fn check(&self, type_name: &str, config: &Node) -> Diagnostics {
-        let known = arguments(type_name);
+        let schema = describe(type_name).schema;
+        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+        let known = || properties.keys().map(String::as_str);
         let mut found = Diagnostics::new();
         for member in config.members() {
-            let is_map = member.key == "request_headers";
+            let is_map = properties.get(&member.key).is_some_and(|p| p["type"] == "object");
             let fits = match &member.value.value {
                 Value::Unknown | Value::Null => true,
                 Value::Object(_) => is_map,
                 Value::Array(_) => false,
                 _ => !is_map,
             };
-            if !known.iter().any(|(name, _)| *name == member.key) {
-                let near = nearest(&member.key, known.iter().map(|(name, _)| *name));
+            if !properties.contains_key(&member.key) {
+                let near = nearest(&member.key, known());
                 let finding = Diagnostic::error(
                     "data/unknown-argument",
                     format!("the data source \"{type_name}\" has no argument \"{}\"", member.key),
@@ -156,7 +204,8 @@ impl DataSources for BuiltInData {
                 );
             }
         }
-        for (name, _) in known.iter().filter(|(name, needed)| *needed && config.get(name).is_none()) {
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        for name in required.filter(|name| config.get(name).is_none()) {
             found.push(
                 Diagnostic::error(
                     "data/missing-argument",
@@ -192,3 +241,6 @@ impl DataSources for BuiltInData {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod journal_file;
 mod logging;
+mod page;
 mod paths;
 mod plugin_http;
 mod process;
@@ -61,6 +62,8 @@ fn run(command: Command) -> Result<Exit, CliError> {
             Command::Cleanup(args) => command::cleanup::run(args).await,
             Command::Simulator(args) => command::simulator::run(args).await,
             Command::Plugins(args) => command::plugins::run(&args).await,
+            Command::Docs(args) => command::docs::run(&args).await,
+            Command::Schema(args) => command::schema::run(&args).await,
             Command::Console(args) => command::console::run(args).await,
             Command::Init(args) => command::init::run(args).await,
             Command::Completions(args) => command::completions::run(&args),

@@ -21,10 +21,25 @@ pub type BuildData = IndexMap<String, Text>;
 pub trait BuilderFactory: Send + Sync {
     /// For instance `azure-arm`.
     fn type_name(&self) -> &'static str;
+    /// What it is and which options it takes.
+    fn describe(&self) -> Description;
     /// Keys beyond the common ones that `{{build "Key"}}` knows with this builder.
     fn build_data_keys(&self) -> &'static [&'static str];
     /// Checks a rendered configuration completely and draws the names; creates nothing. None if it has errors.
     fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics);
+}
+
+/// What a type that is part of the engine says of itself, as components do.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub summary: &'static str,
+    /// Markdown.
+    pub docs: &'static str,
+    /// JSON Schema of the options. Beyond what [`crate::schema`] knows: `x-not-supported` marks options that are
+    /// refused, with what to do instead as their description; `x-no-effect` those that are accepted and not used;
+    /// `x-ignore-case` words whose case does not matter.
+    pub schema: serde_json::Value,
+    pub examples: Vec<serde_json::Value>,
 }
 
 /// Reads an environment variable; only the composition root touches the real environment.

@@ -12,8 +12,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::source::Span;
 use crate::value::{Member, Node, Text, Value};
 
+pub mod common;
 mod constraints;
 mod convert;
+pub mod document;
+mod editor;
 
 /// How much is converted before the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

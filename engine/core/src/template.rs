@@ -114,6 +114,24 @@ pub fn parse(file: &Arc<SourceFile>) -> (Option<Template>, Diagnostics) {
     (template, found.sorted())
 }
 
+/// The options that the readers of this module take out of a block, to hold against what is said of them.
+#[cfg(test)]
+pub(crate) fn common_keys(
+    kind: crate::schema::common::BlockKind,
+    language: crate::schema::common::Language,
+) -> &'static [&'static str] {
+    use crate::schema::common::{BlockKind, Language};
+    match (kind, language) {
+        (BlockKind::Builder, Language::Json) => reader::blocks::BUILDER_COMMON,
+        (BlockKind::Builder, Language::Hcl2) => &["name"],
+        (BlockKind::Provisioner, Language::Json) => reader::blocks::PROVISIONER_COMMON,
+        (BlockKind::Provisioner, Language::Hcl2) => hcl::PROVISIONER_COMMON,
+        (BlockKind::PostProcessor, Language::Json) => reader::blocks::POST_PROCESSOR_COMMON,
+        (BlockKind::PostProcessor, Language::Hcl2) => hcl::POST_PROCESSOR_COMMON,
+        (BlockKind::DataSource, _) => &[],
+    }
+}
+
 fn first_char(node: &Node) -> Span {
     let start = node.span.range().start;
     Span::new(node.span.file(), start..start + 1)

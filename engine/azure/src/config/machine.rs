@@ -15,6 +15,9 @@ use super::reader::{Reader, Word};
 /// Azure takes so many bytes of custom data and of user data.
 const MAX_DATA: usize = 65_535;
 
+/// How long an operation may take unless the user says so.
+pub const OPERATION_LIMIT: Duration = Duration::from_secs(15 * 60);
+
 pub fn disk_size(r: &mut Reader) -> Option<i32> {
     let size = r.int("os_disk_size_gb").filter(|s| *s > 0)?;
     if size > 4095 {
@@ -149,5 +152,5 @@ pub fn storage_account(r: &mut Reader) -> Option<String> {
 
 pub fn operation_limit(r: &mut Reader) -> Duration {
     let limit = r.duration("polling_duration_timeout").filter(|d| !d.is_zero());
-    limit.unwrap_or(Duration::from_secs(15 * 60))
+    limit.unwrap_or(OPERATION_LIMIT)
 }

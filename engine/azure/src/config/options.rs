@@ -1,82 +1,18 @@
-//! Every option of Packer's azure-arm builder, and whether it works here. An option that is in no table is a mistake of
-//! the user; one that does not work yet is refused by name, never ignored.
+//! Which options there are: those that work stand in the schema, those of Packer's builder that do not work yet in a
+//! table here. An option that is in neither is a mistake of the user; one that does not work yet is refused by name,
+//! never ignored.
 
 use fornax_core::diagnostic::nearest;
 use fornax_core::{Diagnostic, Diagnostics, Node};
 
 use super::reader::Reader;
+use super::schema;
 
-/// Options that work.
-pub const SUPPORTED: &[&str] = &[
-    // Who and where.
-    "cloud_environment_name",
-    "metadata_host",
-    "subscription_id",
-    "tenant_id",
-    "client_id",
-    "client_secret",
-    "object_id",
-    // Source.
-    "image_publisher",
-    "image_offer",
-    "image_sku",
-    "image_version",
-    "plan_info",
-    "custom_managed_image_name",
-    "custom_managed_image_resource_group_name",
-    // Destination.
-    "managed_image_name",
-    "managed_image_resource_group_name",
-    "managed_image_storage_account_type",
-    "managed_image_zone_resilient",
-    "managed_image_os_disk_snapshot_name",
-    "managed_image_data_disk_snapshot_prefix",
-    "skip_create_image",
-    "keep_os_disk",
-    // Machine.
-    "os_type",
-    "location",
-    "vm_size",
-    "os_disk_size_gb",
-    "disk_additional_size",
-    "disk_additional_luns",
-    "disk_caching_type",
-    "disk_controller_type",
-    "custom_data",
-    "custom_data_file",
-    "user_data",
-    "user_data_file",
-    "user_assigned_managed_identities",
-    "boot_diag_storage_account",
-    "license_type",
-    "encryption_at_host",
-    // Network.
-    "virtual_network_name",
-    "virtual_network_subnet_name",
-    "virtual_network_resource_group_name",
-    "private_virtual_network_with_public_ip",
-    "allowed_inbound_ip_addresses",
-    "public_ip_sku",
-    "accelerated_networking",
-    // Names, groups, tags, limits.
-    "temp_resource_group_name",
-    "build_resource_group_name",
-    "temp_compute_name",
-    "temp_nic_name",
-    "temp_os_disk_name",
-    "custom_resource_build_prefix",
-    "azure_tags",
-    "azure_tag",
-    "async_resourcegroup_delete",
-    "polling_duration_timeout",
-    // Common to all builders.
-    "type",
-    "name",
-    "communicator",
-];
+/// Options of every builder, which the engine reads.
+const COMMON: [&str; 2] = ["type", "name"];
 
 /// Options that Packer knows and this builder does not support yet, with what to do instead.
-const LATER: &[(&str, &str)] = &[
+pub const LATER: &[(&str, &str)] = &[
     ("client_cert_path", "log in with client_secret"),
     ("client_cert_password", "log in with client_secret"),
     ("client_jwt", "log in with client_secret"),
@@ -110,7 +46,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// Options of the communicator that only WinRM reads. With SSH they have no effect, in Packer as well.
-const WINRM: &[&str] = &[
+pub const WINRM: &[&str] = &[
     "winrm_username",
     "winrm_password",
     "winrm_host",
@@ -123,12 +59,10 @@ const WINRM: &[&str] = &[
 ];
 
 /// Reports unknown options with a suggestion, and those that don't work yet.
-pub fn check(config: &Node, ssh: &[&str], found: &mut Diagnostics) {
+pub fn check(config: &Node, found: &mut Diagnostics) {
+    let properties = schema::properties();
     for member in config.members() {
         let is = |known: &str| known.eq_ignore_ascii_case(&member.key);
-        if SUPPORTED.iter().chain(ssh).chain(WINRM).any(|k| is(k)) {
-            continue;
-        }
         if let Some((name, instead)) = LATER.iter().find(|(k, _)| is(k)) {
             // A value that asks for nothing (false, empty) is what Packer takes for absent.
             if Reader::new(config, found).is_set(name) {
@@ -140,7 +74,10 @@ pub fn check(config: &Node, ssh: &[&str], found: &mut Diagnostics) {
             }
             continue;
         }
-        let known = || SUPPORTED.iter().chain(ssh).chain(LATER.iter().map(|(k, _)| k)).copied();
+        if COMMON.into_iter().any(is) || properties.keys().any(|key| is(key)) {
+            continue;
+        }
+        let known = || properties.keys().map(String::as_str).filter(|key| !WINRM.contains(key));
         let finding =
             Diagnostic::error("azure/unknown-option", format!("azure-arm has no option \"{}\"", member.key))
                 .at(&member.key_span);
@@ -149,7 +86,7 @@ pub fn check(config: &Node, ssh: &[&str], found: &mut Diagnostics) {
             None if member.key.starts_with('_') => {
                 finding.help("comments are allowed at the top level of the template only")
             }
-            None => finding.help("remove it, or look for its name in the list of azure-arm's options"),
+            None => finding.help("remove it, or look for its name: `fornax docs azure-arm`"),
         });
     }
     let winrm = |m: &&fornax_core::value::Member| WINRM.iter().any(|k| k.eq_ignore_ascii_case(&m.key));

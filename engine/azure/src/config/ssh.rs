@@ -45,6 +45,11 @@ const REFUSED_USERS: &[&str] = &[
     "user5",
 ];
 
+/// What this builder changes of the usual values.
+pub fn defaults() -> SshDefaults {
+    SshDefaults { username: "packer".into(), timeout: Duration::from_secs(20 * 60) }
+}
+
 /// Reads them. The outer none: there are errors; the inner one: no communicator.
 pub fn read(config: &Node, reader: &mut Reader) -> Option<Option<SshOptions>> {
     if let Some(word) = reader.word("communicator").filter(|w| w.value == "winrm") {
@@ -57,8 +62,7 @@ pub fn read(config: &Node, reader: &mut Reader) -> Option<Option<SshOptions>> {
     match CommunicatorKind::from_config(config, reader.found)? {
         CommunicatorKind::None => Some(None),
         CommunicatorKind::Ssh => {
-            let defaults = SshDefaults { username: "packer".into(), timeout: Duration::from_secs(20 * 60) };
-            let options = SshOptions::from_config(config, &defaults, reader.found)?;
+            let options = SshOptions::from_config(config, &defaults(), reader.found)?;
             check_user(&options, reader);
             Some(Some(options))
         }

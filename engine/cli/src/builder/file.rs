@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fornax_core::builder::{BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext};
+use fornax_core::builder::{
+    BuildError, BuildOutcome, Builder, BuilderFactory, Description, PrepareContext, RunContext,
+};
 use fornax_core::plugin::Artifact;
 use fornax_core::saga::Saga;
 use fornax_core::{Diagnostic, Diagnostics, Node, Text};
+use serde_json::json;
 
 use super::options;
 
@@ -30,13 +33,31 @@ impl BuilderFactory for FileFactory {
         "file"
     }
 
+    fn describe(&self) -> Description {
+        let properties = json!({
+            "target": {"type": "string", "minLength": 1, "x-host-output": true, "description": "The file to write."},
+            "content": {"type": "string",
+                "description": "What is written to it. Not together with `source`; the file is empty without both."},
+            "source": {"type": "string", "x-host-path": true, "description": "The file to copy."}
+        });
+        Description {
+            summary: "Writes a file with given content, or copies one",
+            docs: "Makes an artifact of one file without any machine, to try post-processors out.",
+            schema: options::schema(&["target"], properties.as_object().cloned().unwrap_or_default()),
+            examples: vec![
+                json!({"content": "Hello", "target": "out.txt"}),
+                json!({"source": "image.vhd", "target": "out/image.vhd"}),
+            ],
+        }
+    }
+
     fn build_data_keys(&self) -> &'static [&'static str] {
         &[]
     }
 
     fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::refuse_unknown(config, &["content", "source", "target"], &[], &mut found);
+        options::refuse_unknown(config, self, &mut found);
         let content = options::text(config, "content", &mut found);
         let source = options::text(config, "source", &mut found);
         let target = options::text(config, "target", &mut found).filter(|t| !t.is_empty());

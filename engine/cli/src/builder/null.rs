@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use fornax_core::builder::{
-    BuildData, BuildError, BuildOutcome, Builder, BuilderFactory, PrepareContext, RunContext,
+    BuildData, BuildError, BuildOutcome, Builder, BuilderFactory, Description, PrepareContext, RunContext,
 };
-use fornax_core::communicator::options::SshDefaults;
+use fornax_core::communicator::options::{SshDefaults, properties as ssh_properties};
 use fornax_core::communicator::{CommunicatorKind, ConnectRequest, Connector, SshOptions};
 use fornax_core::plugin::Artifact;
 use fornax_core::saga::Saga;
 use fornax_core::{Diagnostic, Diagnostics, Node, Text};
+use serde_json::json;
 
 use super::options;
 
@@ -33,13 +34,28 @@ impl BuilderFactory for NullFactory {
         "null"
     }
 
+    fn describe(&self) -> Description {
+        Description {
+            summary: "Provisions a host that is there already, or runs steps that need no machine",
+            docs: "Makes nothing: it connects to `ssh_host` and runs the provisioners there, or runs those that need no \
+                   machine with `\"communicator\": \"none\"`. The way to try provisioners and post-processors out.\n\n\
+                   With a machine `ssh_host`, `ssh_username` and a way to log in are needed: `ssh_password`, \
+                   `ssh_private_key_file` or `ssh_agent_auth`.",
+            schema: options::schema(&[], ssh_properties(&SshDefaults::default())),
+            examples: vec![
+                json!({"communicator": "none"}),
+                json!({"ssh_host": "192.0.2.7", "ssh_username": "root", "ssh_private_key_file": "~/.ssh/id_ed25519"}),
+            ],
+        }
+    }
+
     fn build_data_keys(&self) -> &'static [&'static str] {
         &[]
     }
 
     fn prepare(&self, config: &Node, _context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::refuse_unknown(config, &["communicator"], SshOptions::KEYS, &mut found);
+        options::refuse_unknown(config, self, &mut found);
         let kind = CommunicatorKind::from_config(config, &mut found);
         let ssh = match kind {
             Some(CommunicatorKind::Ssh) => {

@@ -1,21 +1,39 @@
 //! Reading the few options of the small builders, with their places.
 
+use fornax_core::builder::BuilderFactory;
 use fornax_core::diagnostic::nearest;
 use fornax_core::{Diagnostic, Diagnostics, Node, Text, Value};
+use serde_json::{Map, Value as Json, json};
 
-/// An error for each key that neither `known` nor `also` has.
-pub fn refuse_unknown(config: &Node, known: &[&str], also: &[&str], diagnostics: &mut Diagnostics) {
+/// The schema of a builder that has these options and no others.
+pub fn schema(required: &[&str], properties: Map<String, Json>) -> Json {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// An error for each key that the builder's schema does not have.
+pub fn refuse_unknown(config: &Node, builder: &dyn BuilderFactory, diagnostics: &mut Diagnostics) {
+    let schema = builder.describe().schema;
+    let known: Vec<&str> =
+        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     for member in config.members() {
-        let names = || known.iter().chain(also).copied();
-        if names().any(|k| k.eq_ignore_ascii_case(&member.key)) {
+        if known.iter().any(|k| k.eq_ignore_ascii_case(&member.key)) {
             continue;
         }
         let mut finding =
             Diagnostic::error("builder/unknown-option", format!("unknown option \"{}\"", member.key))
                 .at(&member.key_span);
-        finding = match nearest(&member.key, names()) {
+        finding = match nearest(&member.key, known.iter().copied()) {
             Some(near) => finding.help(format!("did you mean \"{near}\"?")),
-            None => finding.help(format!("this builder knows: {}", known.join(", "))),
+            None => finding.help(format!(
+                "remove it, or look for its name: `fornax docs -kind builder {}`",
+                builder.type_name()
+            )),
         };
         diagnostics.push(finding);
     }

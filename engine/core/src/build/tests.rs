@@ -295,6 +295,10 @@ impl BuilderFactory for Machines {
         "machines"
     }
 
+    fn describe(&self) -> crate::builder::Description {
+        crate::builder::Description { summary: "", docs: "", schema: json!({}), examples: Vec::new() }
+    }
+
     fn build_data_keys(&self) -> &'static [&'static str] {
         &[]
     }

@@ -9,6 +9,10 @@ use crate::secret::Secret;
 use crate::source::Span;
 use crate::value::{Node, Text, Value};
 
+mod schema;
+
+pub use schema::properties;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommunicatorKind {
     Ssh,
@@ -177,50 +181,6 @@ impl CommunicatorKind {
 }
 
 impl SshOptions {
-    /// Every option that [`SshOptions::from_config`] and [`CommunicatorKind::from_config`] read.
-    pub const KEYS: &'static [&'static str] = &[
-        "communicator",
-        "pause_before_connecting",
-        "ssh_host",
-        "ssh_port",
-        "ssh_username",
-        "ssh_password",
-        "ssh_keypair_name",
-        "temporary_key_pair_name",
-        "temporary_key_pair_type",
-        "temporary_key_pair_bits",
-        "ssh_ciphers",
-        "ssh_clear_authorized_keys",
-        "ssh_key_exchange_algorithms",
-        "ssh_private_key_file",
-        "ssh_certificate_file",
-        "ssh_pty",
-        "ssh_timeout",
-        "ssh_wait_timeout",
-        "ssh_agent_auth",
-        "ssh_disable_agent_forwarding",
-        "ssh_handshake_attempts",
-        "ssh_bastion_host",
-        "ssh_bastion_port",
-        "ssh_bastion_agent_auth",
-        "ssh_bastion_username",
-        "ssh_bastion_password",
-        "ssh_bastion_interactive",
-        "ssh_bastion_private_key_file",
-        "ssh_bastion_certificate_file",
-        "ssh_file_transfer_method",
-        "ssh_proxy_host",
-        "ssh_proxy_port",
-        "ssh_proxy_username",
-        "ssh_proxy_password",
-        "ssh_keep_alive_interval",
-        "ssh_read_write_timeout",
-        "ssh_remote_tunnels",
-        "ssh_local_tunnels",
-        "ssh_public_key",
-        "ssh_private_key",
-    ];
-
     /// Reads the options. None if one of them can't be used; why is among the findings then.
     pub fn from_config(config: &Node, defaults: &SshDefaults, diagnostics: &mut Diagnostics) -> Option<Self> {
         let before = diagnostics.iter().filter(|d| d.severity == crate::Severity::Error).count();
@@ -351,6 +311,8 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn node(&self, key: &str) -> Option<&Node> {
+        #[cfg(test)]
+        tests::ASKED.with_borrow_mut(|asked| asked.insert(key.to_owned()));
         let member = self.config.members().iter().find(|m| m.key.eq_ignore_ascii_case(key))?;
         Some(&member.value).filter(|n| !matches!(n.value, Value::Null | Value::Unknown))
     }

@@ -21,6 +21,8 @@ mod settle;
 mod tests;
 mod variables;
 
+#[cfg(test)]
+pub(super) use builds::{POST_PROCESSOR_COMMON, PROVISIONER_COMMON};
 pub use inspect::{inspect, list_values};
 pub use plan::{HclPlanOptions, plan};
 pub use required::{InstalledPlugin, Needed, RequiredPlugin, check_required, required_plugins};

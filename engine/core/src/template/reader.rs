@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::source::{SourceFile, Span};
 use crate::value::{Member, Node, Value};
 
-mod blocks;
+pub(super) mod blocks;
 
 const ROOT_KEYS: &[&str] = &[
     "builders",

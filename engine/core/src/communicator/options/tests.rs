@@ -1,5 +1,8 @@
 //! What the options make of what people write.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::source::SourceFile;
 use crate::value::Member;
@@ -177,16 +180,80 @@ fn the_communicator_is_named() {
     assert_eq!(kind(r#"{"communicator":"telnet"}"#).1.as_deref(), Some("communicator/unknown"));
 }
 
+thread_local! {
+    /// The options that readers asked for.
+    pub(super) static ASKED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Configurations that lead to everything which is read.
+const WAYS: [&str; 4] = [
+    "{}",
+    r#"{"ssh_bastion_host": "b", "ssh_bastion_password": "p"}"#,
+    r#"{"ssh_proxy_host": "p"}"#,
+    r#"{"ssh_private_key_file": "k", "ssh_timeout": "1m"}"#,
+];
+
 #[test]
-fn every_option_that_is_read_is_listed() {
-    let source = include_str!("../options.rs");
-    let read: Vec<&str> = source
-        .split('"')
-        .skip(1)
-        .step_by(2)
-        .filter(|s| s.starts_with("ssh_") && s.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-        .collect();
-    for key in read {
-        assert!(SshOptions::KEYS.contains(&key), "{key}");
+fn schema_and_reader_know_the_same_options() {
+    ASKED.take();
+    for way in WAYS {
+        read(way).unwrap();
+        let kind = CommunicatorKind::from_config(&config(way), &mut Diagnostics::new());
+        assert_eq!(kind, Some(CommunicatorKind::Ssh));
+    }
+    let asked = ASKED.take();
+    let properties = properties(&SshDefaults::default());
+    let used = properties.iter().filter(|(_, p)| p["x-no-effect"] != true);
+    assert_eq!(used.map(|(name, _)| name.clone()).collect::<BTreeSet<_>>(), asked);
+    for (name, property) in properties.iter().filter(|(_, p)| p["x-not-supported"] == true) {
+        assert!(NOT_YET.iter().any(|(key, _)| key == name) && property["description"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn defaults_and_limits_of_the_schema_are_those_of_the_reader() {
+    let defaults = SshDefaults { username: "packer".into(), timeout: Duration::from_secs(20 * 60) };
+    let read = |way: &str, key: &str, value: &serde_json::Value| {
+        let mut json: serde_json::Value = serde_json::from_str(way).unwrap();
+        json[key] = value.clone();
+        let (config, mut found) = (config(&json.to_string()), Diagnostics::new());
+        let kind = CommunicatorKind::from_config(&config, &mut found);
+        let options = SshOptions::from_config(&config, &defaults, &mut found);
+        (!found.has_errors()).then(|| format!("{kind:?} {options:?}"))
+    };
+    for (key, property) in properties(&defaults) {
+        let absent = |way: &str| read(way, &key, &serde_json::Value::Null);
+        if let Some(default) = property.get("default") {
+            let other = match default {
+                serde_json::Value::Bool(b) => (!b).into(),
+                serde_json::Value::Number(_) => 77.into(),
+                _ if property["x-duration"] == true => "77m".into(),
+                _ => property["enum"].get(1).cloned().unwrap_or_else(|| "other".into()),
+            };
+            let same = |way: &&str| read(way, &key, default) == absent(way);
+            assert!(WAYS.iter().all(same), "{key}: {default} is not the default");
+            assert!(
+                WAYS.iter().any(|way| read(way, &key, &other) != absent(way)),
+                "{key}: {other} changes nothing"
+            );
+        }
+        for word in property["enum"].as_array().into_iter().flatten() {
+            assert!(read("{}", &key, word).is_some(), "{key} can't be {word}");
+            assert!(read("{}", &key, &"nonsense".into()).is_none(), "{key}");
+        }
+        for name in property["items"]["examples"].as_array().into_iter().flatten() {
+            assert!(read("{}", &key, name).is_some(), "{key} can't have {name}");
+        }
+        if let Some(most) = property["maximum"].as_u64() {
+            let fits = |n: u64| WAYS.iter().all(|way| read(way, &key, &n.into()).is_some());
+            assert!(fits(most) && !fits(most + 1), "{key}: {most} is not the most");
+        }
+        let wrong = match property["type"].as_str() {
+            Some("boolean") => "perhaps",
+            Some("integer") => "many",
+            _ if property["x-duration"] == true => "soon",
+            _ => continue,
+        };
+        assert!(WAYS.iter().any(|way| read(way, &key, &wrong.into()).is_none()), "{key} may be {wrong}");
     }
 }

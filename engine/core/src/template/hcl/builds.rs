@@ -15,9 +15,10 @@ use crate::source::Span;
 use crate::template::Selection;
 
 /// Arguments of a provisioner that are the engine's.
-pub(super) const PROVISIONER_COMMON: &[&str] =
+pub(in crate::template) const PROVISIONER_COMMON: &[&str] =
     &["name", "only", "except", "pause_before", "timeout", "max_retries", "override", "continue_on_error"];
-pub(super) const POST_PROCESSOR_COMMON: &[&str] = &["name", "only", "except", "keep_input_artifact"];
+pub(in crate::template) const POST_PROCESSOR_COMMON: &[&str] =
+    &["name", "only", "except", "keep_input_artifact"];
 const BUILD_BLOCKS: [&str; 6] = [
     "source",
     "provisioner",

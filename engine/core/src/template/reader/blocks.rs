@@ -9,6 +9,12 @@ use crate::source::Span;
 use crate::template::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Selection, first_char};
 use crate::value::{Member, Node, Value};
 
+pub(in crate::template) const BUILDER_COMMON: &[&str] = &["type", "name"];
+pub(in crate::template) const PROVISIONER_COMMON: &[&str] =
+    &["type", "only", "except", "override", "pause_before", "timeout", "max_retries"];
+pub(in crate::template) const POST_PROCESSOR_COMMON: &[&str] =
+    &["type", "name", "only", "except", "keep_input_artifact"];
+
 impl Reader {
     /// Takes the common keys out of a block; the rest is the component's configuration.
     fn block(&mut self, node: &Node, what: &str, common: &[&str]) -> Option<(Vec<Member>, Node)> {
@@ -48,7 +54,7 @@ impl Reader {
     }
 
     pub(super) fn builder(&mut self, node: &Node) -> Option<BuilderBlock> {
-        let (common, config) = self.block(node, "builder", &["type", "name"])?;
+        let (common, config) = self.block(node, "builder", BUILDER_COMMON)?;
         let (type_name, type_span) = self.type_of(node, &common, "builder")?;
         let name = common.iter().find(|m| m.key == "name");
         let raw_name = name.and_then(|m| self.scalar(&m.value, "name")).filter(|n| !n.is_empty());
@@ -99,9 +105,7 @@ impl Reader {
     }
 
     pub(super) fn provisioner(&mut self, node: &Node) -> Option<ProvisionerBlock> {
-        const COMMON: &[&str] =
-            &["type", "only", "except", "override", "pause_before", "timeout", "max_retries"];
-        let (common, config) = self.block(node, "provisioner", COMMON)?;
+        let (common, config) = self.block(node, "provisioner", PROVISIONER_COMMON)?;
         let (type_name, type_span) = self.type_of(node, &common, "provisioner")?;
         let overrides = common.iter().find(|m| m.key == "override");
         if let Some(member) = overrides {
@@ -151,7 +155,6 @@ impl Reader {
     }
 
     fn post_processor(&mut self, node: &Node) -> Option<PostProcessorBlock> {
-        const COMMON: &[&str] = &["type", "name", "only", "except", "keep_input_artifact"];
         const NO_FLAG: &str = "\"keep_input_artifact\" must be true or false";
         if let Some(text) = node.as_text() {
             let type_name = text.expose();
@@ -164,7 +167,7 @@ impl Reader {
                 config: Node::new(Value::Object(Vec::new()), node.span.clone()),
             });
         }
-        let (common, config) = self.block(node, "post-processor", COMMON)?;
+        let (common, config) = self.block(node, "post-processor", POST_PROCESSOR_COMMON)?;
         let (type_name, type_span) = self.type_of(node, &common, "post-processor")?;
         let name = common.iter().find(|m| m.key == "name").and_then(|m| self.scalar(&m.value, "name"));
         let name = name.filter(|n| !n.is_empty());
