@@ -1,9 +1,10 @@
 //! From build blocks to builds: each source of each build block is one, `-only` and `-except` applied.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::bodies::Bound;
 use super::builds::{Build, POST_PROCESSOR_COMMON, PROVISIONER_COMMON, Reader, SourceUse, Step};
@@ -14,6 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::hcl::print::print;
 use crate::hcl::{Val, convert};
 use crate::pattern::Glob;
+use crate::secret::Secret;
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
 use crate::template::config::Context;
 use crate::value::Text;
@@ -45,8 +47,9 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
         );
     }
     let mut builds: Vec<BuildPlan> = Vec::new();
+    let mut taken = HashSet::new();
     let mut names = Vec::new();
-    let mut reader = Reader { settled, found: &mut found };
+    let mut reader = Reader::new(settled, &mut found);
     template.registries.iter().for_each(|block| reader.root_registry(block));
     let blocks: Vec<Build> = template.builds.iter().map(|block| reader.build(block)).collect();
     let mut used = Used { only, except };
@@ -69,7 +72,7 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
             if !used.wants(&full) {
                 continue;
             }
-            if builds.iter().any(|b| b.name == full) {
+            if !taken.insert(full.clone()) {
                 found.push(
                     Diagnostic::error("template/duplicate-build", format!("two builds have the name \"{full}\""))
                         .at(&source.span)
@@ -96,12 +99,13 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
         }
     }
     used.tell(&names, !builds.is_empty() || found.has_errors() || names.is_empty(), &mut found);
-    let mut secrets = settled.secrets.clone();
+    let mut secrets: IndexSet<Secret> = settled.secrets.iter().cloned().collect();
     for build in &builds {
         build.configs().for_each(|config| {
             crate::template::plan::made_secrets(&config.resolve(None, &[]).0, &mut secrets);
         });
     }
+    let secrets = secrets.into_iter().collect();
     (Plan { builds, variables: variables(settled), secrets }, found.sorted())
 }
 
@@ -132,7 +136,7 @@ fn find_source<'t>(
     build: &Build,
     found: &mut Diagnostics,
 ) -> Option<&'t SourceBlock> {
-    let block = template.sources.iter().find(|s| s.type_name == source.type_name && s.name == source.name);
+    let block = template.source(&source.type_name, &source.name);
     if block.is_none() {
         let known: Vec<String> =
             template.sources.iter().map(|s| format!("{}.{}", s.type_name, s.name)).collect();
