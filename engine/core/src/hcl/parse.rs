@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 100;
 /// How deep the tree of one expression may be: chains of operators and attributes lean to the left, so that parentheses
 /// around chains could make a small text deeper than any stack.
 const MAX_HEIGHT: usize = 300;
+/// After so many errors of syntax the rest says nothing new.
+const MAX_ERRORS: usize = 500;
 const LINE_BREAK_IN_TEXT: &str = "hcl/line-break-in-text";
 
 /// Parses a file. The body is as good as can be said where there are errors.
@@ -79,6 +81,8 @@ struct Parser<'a> {
     height: usize,
     line_break_told: bool,
     found: Diagnostics,
+    /// Takes the errors beyond the limit.
+    beyond: Diagnostics,
 }
 
 impl<'a> Parser<'a> {
@@ -92,6 +96,7 @@ impl<'a> Parser<'a> {
             height: 0,
             line_break_told: false,
             found: Diagnostics::new(),
+            beyond: Diagnostics::new(),
         }
     }
 
@@ -104,8 +109,12 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&mut self, code: &str, summary: impl Into<String>, span: &Span) -> Told<'_> {
-        self.found.push(Diagnostic::error(code, summary).at(span));
-        Told(&mut self.found)
+        let found = if self.found.len() < MAX_ERRORS { &mut self.found } else { &mut self.beyond };
+        if found.len() >= MAX_ERRORS {
+            *found = Diagnostics::new();
+        }
+        found.push(Diagnostic::error(code, summary).at(span));
+        Told(found)
     }
 
     /// One quotation mark too few turns the rest of the file inside out. A person is told where that begins; programs
@@ -113,8 +122,13 @@ impl<'a> Parser<'a> {
     fn tell_line_breaks(&mut self) {
         let tokens = std::mem::take(&mut self.tokens);
         let in_text = |d: &&Diagnostic| d.code == LINE_BREAK_IN_TEXT;
-        let told: HashSet<usize> =
-            self.found.iter().filter(in_text).filter_map(|d| d.span.as_ref()).map(|s| s.range().start).collect();
+        let told: HashSet<usize> = self
+            .found
+            .iter()
+            .filter(in_text)
+            .filter_map(|d| d.span.as_ref())
+            .map(|s| s.range().start)
+            .collect();
         for token in tokens.iter().filter(|t| t.kind == Kind::QuotedNewline) {
             if !told.contains(&token.range().start) {
                 let span = self.span(*token);

@@ -235,8 +235,9 @@ impl Reader<'_> {
             None => Err(self.unclosed(open_at, open, close)),
             Some(c @ (']' | '}')) => Err(self.mismatch(open_at, open, c)),
             // A forgotten comma is plain enough to go on.
-            Some(c) if matches!(c, '"' | '\'') || (close == ']' && "{[-0123456789tfn".contains(c)) => self
-                .error(self.char_before(end), "a comma is missing here", "put a comma after this value"),
+            Some(c) if matches!(c, '"' | '\'') || (close == ']' && "{[-0123456789tfn".contains(c)) => {
+                self.error(self.char_before(end), "a comma is missing here", "put a comma after this value")
+            }
             Some(_) => {
                 let finding =
                     Diagnostic::error("json/syntax", format!("a comma or {close} is expected here"))

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+mod hard;
 mod mutate;
 mod regressions;
 mod seeds;
@@ -45,7 +46,9 @@ fn run(name: &'static str) {
         return f(&std::fs::read(path).unwrap());
     }
     if !seeds::has_corpus() {
-        eprintln!("SKIPPED: fuzz {name}: ../shared/corpus is not beside this checkout, so no real templates are changed");
+        eprintln!(
+            "SKIPPED: fuzz {name}: ../shared/corpus is not beside this checkout, so no real templates are changed"
+        );
     }
     let seeds = seeds::of(name);
     let rounds = number("FUZZ_ROUNDS", ROUNDS);

@@ -35,13 +35,9 @@ impl Parser<'_> {
 
     fn too_deep(&mut self) -> Expr {
         let span = self.span(self.peek());
-        self.error(
-            "hcl/too-deep",
-            "this expression is nested too deeply",
-            &span,
-        )
-        .detail(format!("possible are {MAX_DEPTH} levels of brackets, or {MAX_CHAIN} operators in a row"))
-        .help("split the expression into locals");
+        self.error("hcl/too-deep", "this expression is nested too deeply", &span)
+            .detail(format!("possible are {MAX_DEPTH} levels of brackets, or {MAX_CHAIN} operators in a row"))
+            .help("split the expression into locals");
         // What is left can't be told apart; only the end is sure.
         self.at = self.tokens.len() - 1;
         Expr { kind: ExprKind::Invalid, span }

@@ -15,8 +15,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::hcl::print::print;
 use crate::hcl::{Val, convert};
 use crate::pattern::Glob;
-use crate::secret::Secret;
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
+use crate::secret::Secret;
 use crate::template::config::Context;
 use crate::value::Text;
 

@@ -79,7 +79,7 @@ impl Settled {
 }
 
 /// What all locals may hold together, by [`Val::weight`].
-const MAX_VALUES: usize = 1 << 21;
+const MAX_VALUES: usize = 1 << 19;
 /// Lists and objects that may stand in each other; whoever walks a value needs a stack as deep.
 const MAX_NESTING: usize = 150;
 
@@ -231,7 +231,8 @@ async fn data_value(
     };
     let bound = Bound::new(&block.block);
     let mut mine = Diagnostics::new();
-    let config = members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, &mut Budget::default(), 0);
+    let config =
+        members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, &mut Budget::default(), 0);
     let config = Node::new(Value::Object(config), header.clone());
     if !mine.has_errors() {
         mine.extend(data.check(&block.type_name, &config));

@@ -36,7 +36,7 @@ fn settled(
 }
 
 /// Reads a template to the end, as far as it goes.
-fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -> String {
+pub(super) fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -> (String, Diagnostics) {
     let (template, mut found) = hcl::parse(std::slice::from_ref(file));
     hcl::required_plugins(&template);
     let (settled, more) = settled(&template, var_files, false);
@@ -54,17 +54,17 @@ fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -> String {
     found.extend(more);
     check_findings(&found, &plan.secrets);
     check_plan(&plan);
-    shown
+    (shown, found)
 }
 
 pub(super) fn template(bytes: &[u8]) {
     let file = source("t.pkr.hcl", bytes);
-    let before = planned(&file, Vec::new());
+    let (before, _) = planned(&file, Vec::new());
     if parse_file(&file).1.has_errors() {
         return;
     }
     let formatted = SourceFile::new("t.pkr.hcl", canonical(file.text()));
-    let after = planned(&formatted, Vec::new());
+    let (after, _) = planned(&formatted, Vec::new());
     // Some functions give another value each time.
     if !["uuid", "bcrypt"].iter().any(|name| file.text().contains(name)) {
         assert_eq!(before, after, "after fmt it means something else");

@@ -20,16 +20,18 @@ fn options(var_files: Vec<Arc<SourceFile>>) -> PlanOptions {
     }
 }
 
-fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) {
+pub(super) fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -> Diagnostics {
     let (parsed, mut found) = template::parse(file);
     let Some(parsed) = parsed else {
         assert!(found.has_errors(), "there is no template and nothing is said");
-        return check_findings(&found, &[]);
+        check_findings(&found, &[]);
+        return found;
     };
     let (plan, more) = template::plan(&parsed, &options(var_files));
     found.extend(more);
     check_findings(&found, &plan.secrets);
     check_plan(&plan);
+    found
 }
 
 pub(super) fn template(bytes: &[u8]) {
@@ -69,7 +71,9 @@ pub(super) fn fix(bytes: &[u8]) {
     check_findings(&template::fix::validate(&again), &[]);
     let (twice, found) = template::fix::fix(&again);
     match twice {
-        Some(twice) if twice.applied.is_empty() => assert_eq!(twice.text, fixed.text, "printed in another way"),
+        Some(twice) if twice.applied.is_empty() => {
+            assert_eq!(twice.text, fixed.text, "printed in another way")
+        }
         Some(_) => {}
         None => panic!("what was fixed can't be fixed again: {found:?}"),
     }

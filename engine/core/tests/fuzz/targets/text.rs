@@ -2,7 +2,9 @@
 
 use fornax_core::Text;
 use fornax_core::builder::BuildData;
-use fornax_core::interpolate::{BuildFacts, Problem, Scope, build_keys, calls, check_syntax, refers_to_user, render};
+use fornax_core::interpolate::{
+    BuildFacts, Problem, Scope, build_keys, calls, check_syntax, refers_to_user, render,
+};
 use fornax_core::secret::Secret;
 
 use super::{CANARY, build_facts};
@@ -24,14 +26,13 @@ pub(super) fn interpolation(bytes: &[u8]) {
     };
     let env = |name: &str| (name == "HERE").then(|| "from the environment".to_owned());
     let facts = build_facts();
-    let dot: BuildData = [("Vars".to_owned(), "A=1".into()), ("Path".to_owned(), Text::secret(Secret::new(CANARY)))]
-        .into_iter()
-        .collect();
-    for (build, dot) in [
-        (BuildFacts::None, None),
-        (BuildFacts::Pending, None),
-        (BuildFacts::Known(&facts), Some(&dot)),
-    ] {
+    let dot: BuildData =
+        [("Vars".to_owned(), "A=1".into()), ("Path".to_owned(), Text::secret(Secret::new(CANARY)))]
+            .into_iter()
+            .collect();
+    for (build, dot) in
+        [(BuildFacts::None, None), (BuildFacts::Pending, None), (BuildFacts::Known(&facts), Some(&dot))]
+    {
         let scope = Scope {
             user: &user,
             strict_user: dot.is_none(),
