@@ -39,7 +39,7 @@ impl Bound {
 /// Blocks that one build or one configuration may make of `dynamic` ones.
 const MAX_BLOCKS: usize = 10_000;
 /// Values that one configuration may hold, by [`Val::weight`].
-const MAX_VALUES: usize = 1 << 19;
+const MAX_VALUES: usize = 1 << 18;
 
 /// What may still be made: `dynamic` blocks in `dynamic` blocks multiply.
 pub(super) struct Budget {

@@ -79,7 +79,7 @@ impl Settled {
 }
 
 /// What all locals may hold together, by [`Val::weight`].
-const MAX_VALUES: usize = 1 << 19;
+const MAX_VALUES: usize = 1 << 18;
 /// Lists and objects that may stand in each other; whoever walks a value needs a stack as deep.
 const MAX_NESTING: usize = 150;
 

@@ -53,7 +53,7 @@ pub(super) fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -
     let (plan, more) = hcl::plan(&template, &settled, &options);
     found.extend(more);
     check_findings(&found, &plan.secrets);
-    check_plan(&plan);
+    found.extend(check_plan(&plan));
     (shown, found)
 }
 

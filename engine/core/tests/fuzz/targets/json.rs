@@ -30,7 +30,7 @@ pub(super) fn planned(file: &Arc<SourceFile>, var_files: Vec<Arc<SourceFile>>) -
     let (plan, more) = template::plan(&parsed, &options(var_files));
     found.extend(more);
     check_findings(&found, &plan.secrets);
-    check_plan(&plan);
+    found.extend(check_plan(&plan));
     found
 }
 
