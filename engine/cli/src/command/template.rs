@@ -1,7 +1,7 @@
 //! What the commands that read a template share: reading the template and its variables, and showing findings.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -316,6 +316,22 @@ pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
     found.iter().filter(|finding| !finding.is_echo)
 }
 
+/// Prints findings as text, the first ones where there are many.
+pub fn show_people(found: &Diagnostics, redactor: &Redactor) {
+    // Nobody is left to be told that standard error is closed.
+    let mut out = std::io::stderr().lock();
+    let mut findings = for_people(found);
+    for finding in findings.by_ref().take(MAX_SHOWN) {
+        let _ = writeln!(out, "{}", finding.render_masked(redactor));
+    }
+    match findings.count() {
+        0 => {}
+        more => {
+            let _ = writeln!(out, "... and {more} more findings; mend these first");
+        }
+    }
+}
+
 /// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
 pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
     if !found.is_empty() {
@@ -349,12 +365,7 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
             println!("{value}");
         }
     } else {
-        let mut shown = for_people(&found);
-        shown.by_ref().take(MAX_SHOWN).for_each(|finding| eprintln!("{}", finding.render_masked(redactor)));
-        match shown.count() {
-            0 => {}
-            more => eprintln!("... and {more} more findings; mend these first"),
-        }
+        show_people(&found, redactor);
     }
     if !json && found.has_errors() {
         let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();

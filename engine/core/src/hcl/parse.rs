@@ -80,6 +80,8 @@ struct Parser<'a> {
     /// At least how deep the tree is that was read last at this level.
     height: usize,
     line_break_told: bool,
+    /// The rest was not read, so nothing is said of what is missing in it.
+    gave_up: bool,
     found: Diagnostics,
     /// Takes the errors beyond the limit.
     beyond: Diagnostics,
@@ -95,6 +97,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
             line_break_told: false,
+            gave_up: false,
             found: Diagnostics::new(),
             beyond: Diagnostics::new(),
         }
@@ -305,6 +308,12 @@ impl<'a> Parser<'a> {
         };
     }
 
+    /// Goes to the end: what is left can't be told apart.
+    fn give_up(&mut self) {
+        self.gave_up = true;
+        self.at = self.tokens.len() - 1;
+    }
+
     /// Skips the rest of a broken item: to the line break that is outside of all brackets it opened.
     fn recover(&mut self) {
         let mut open = 0_usize;
@@ -436,12 +445,16 @@ impl<'a> Parser<'a> {
                 &kind_span,
             )
             .help("no template needs that; look for braces that are not closed");
+            self.give_up();
             return None;
         }
         self.depth += 1;
         let body = self.block_body(open);
         self.depth -= 1;
         let block = Block { kind: word, kind_span, labels, body };
+        if self.gave_up {
+            return Some(block);
+        }
         if self.peek().kind != Kind::CloseBrace {
             let span = block.header();
             self.error("hcl/unclosed-block", format!("the block \"{}\" is not closed", block.kind), &span)

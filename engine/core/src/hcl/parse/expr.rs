@@ -38,8 +38,7 @@ impl Parser<'_> {
         self.error("hcl/too-deep", "this expression is nested too deeply", &span)
             .detail(format!("possible are {MAX_DEPTH} levels of brackets, or {MAX_CHAIN} operators in a row"))
             .help("split the expression into locals");
-        // What is left can't be told apart; only the end is sure.
-        self.at = self.tokens.len() - 1;
+        self.give_up();
         Expr { kind: ExprKind::Invalid, span }
     }
 

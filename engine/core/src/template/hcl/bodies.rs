@@ -2,6 +2,7 @@
 //! into objects, as components get them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -19,7 +20,8 @@ pub(super) struct Bound {
     pub(super) kind_span: Span,
     pub(super) header: Span,
     pub(super) labels: Vec<Label>,
-    pub(super) body: Body,
+    /// Shared by all builds that the block belongs to.
+    pub(super) body: Arc<Body>,
     pub(super) names: BTreeMap<String, Val>,
 }
 
@@ -30,7 +32,7 @@ impl Bound {
             kind_span: block.kind_span.clone(),
             header: block.header(),
             labels: block.labels.clone(),
-            body: block.body.clone(),
+            body: Arc::new(block.body.clone()),
             names: BTreeMap::new(),
         }
     }
@@ -160,6 +162,7 @@ fn dynamic(
     if !budget.take(entries.len(), value.weight(), &each.expr.span, found) {
         return;
     }
+    let body = Arc::new(content.body.clone());
     for (key, value) in entries {
         let names = BTreeMap::from([(iterator.clone(), Val::object([("key", key), ("value", value)]))]);
         let mut labels = Vec::new();
@@ -179,7 +182,7 @@ fn dynamic(
             kind_span: block.header(),
             header: block.header(),
             labels: labels.into_iter().map(|text| Label { text, span: block.header() }).collect(),
-            body: content.body.clone(),
+            body: body.clone(),
             names,
         });
     }

@@ -9,7 +9,7 @@ use super::settle::Settled;
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::parse_duration;
-use crate::hcl::syntax::{Attribute, Block, Expr};
+use crate::hcl::syntax::{Attribute, Block, Body, Expr};
 use crate::hcl::{Allow, Scope, Type, Val, convert, evaluate};
 use crate::source::Span;
 use crate::template::Selection;
@@ -395,7 +395,7 @@ fn unknown_bound(bound: &Bound, known: &[&str], place: &str) -> Diagnostic {
         kind: bound.kind.clone(),
         kind_span: bound.kind_span.clone(),
         labels: bound.labels.clone(),
-        body: bound.body.clone(),
+        body: Body::clone(&bound.body),
     };
     unknown_block(&block, known.iter().copied(), place)
 }
