@@ -1,7 +1,7 @@
 # `make demo` builds an image on the embedded simulator, `make test` runs every check, both from a fresh clone.
 CARGO ?= cargo
 
-.PHONY: demo test lint bench score build setup
+.PHONY: demo test lint bench fuzz score build setup
 
 build:
 	$(CARGO) build --release
@@ -18,6 +18,10 @@ lint: setup
 
 bench: setup
 	@sh tests/bench.sh
+
+# A long run of one fuzz target, for instance `make fuzz TARGET=hcl SECONDS=3600`; needs a C++ compiler.
+fuzz:
+	@sh tests/fuzz.sh $(or $(TARGET),json) $(or $(SECONDS),60)
 
 # How much of the corpus of real templates holds, as a user would run them; `tests/score-exceptions.md` says why some don't.
 score: build

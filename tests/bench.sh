@@ -44,6 +44,38 @@ packer_validate=""; command -v packer >/dev/null && packer_validate="packer vali
 compare "validate azure-arm, warm" 9 "$fornax validate azure.json" packer "$packer_validate"
 compare "whole build, simulated, record" 5 "$fornax build --simulate --machine record azure.json" - ""
 
+# --- templates of many sources: SOURCES LANGUAGE on standard output, each with what real ones have
+many() {
+    awk -v n="$1" -v language="$2" 'BEGIN {
+        if (language == "json") {
+            print "{\n  \"variables\": {\n    \"owner\": \"team\","
+            for (i = 0; i < n; i++) printf "    \"size%d\": \"%d\",\n    \"path%d\": \"/tmp/{{user `owner`}}-%d\",\n", i, i, i, i
+            print "    \"token\": \"not-a-real-token\"\n  },\n  \"sensitive-variables\": [\"token\"],\n  \"builders\": ["
+            for (i = 0; i < n; i++) printf "    {\n      \"type\": \"file\",\n      \"name\": \"s%d\",\n      \"target\": \"{{user `path%d`}}/out\",\n      \"content\": \"{{user `size%d`}} {{build_name}} {{isotime}}\"\n    }%s\n", i, i, i, i < n - 1 ? "," : ""
+            print "  ],\n  \"provisioners\": ["
+            for (i = 0; i < n; i++) printf "    {\n      \"type\": \"shell-local\",\n      \"only\": [\"s%d\"],\n      \"environment_vars\": [\"SIZE={{user `size%d`}}\"],\n      \"inline\": [\n        \"echo {{build `ID`}}\",\n        \"echo {{user `path%d`}}\"\n      ]\n    }%s\n", i, i, i, i < n - 1 ? "," : ""
+            print "  ],\n  \"post-processors\": [\"manifest\"]\n}"
+            exit
+        }
+        print "variable \"token\" {\n  type      = string\n  sensitive = true\n  default   = \"not-a-real-token\"\n}\n"
+        for (i = 0; i < n; i++) {
+            printf "variable \"size%d\" {\n  type    = number\n  default = %d\n}\n\n", i, i
+            printf "locals {\n  path%d = \"/tmp/${var.size%d}\"\n}\n\n", i, i
+            printf "source \"file\" \"s%d\" {\n  target  = \"${local.path%d}/out\"\n  content = \"${upper(local.path%d)} {{ isotime }}\"\n}\n\n", i, i, i
+            printf "build {\n  name    = \"b%d\"\n  sources = [\"source.file.s%d\"]\n\n", i, i
+            printf "  provisioner \"shell-local\" {\n    environment_vars = [\"SIZE=${var.size%d}\"]\n    inline = [\n      \"echo ${build.ID} ${source.name}\",\n      \"echo ${local.path%d}\",\n    ]\n  }\n\n", i, i
+            print "  post-processor \"manifest\" {}\n}\n"
+        }
+    }'
+}
+for n in 100 200 400 800; do
+    many $n hcl >many$n.pkr.hcl; many $n json >many$n.json
+    for file in many$n.pkr.hcl many$n.json; do
+        "$fornax" validate $file >/dev/null
+        compare "validate $n sources, $(wc -l <$file) lines, ${file##*.}" 5 "$fornax validate $file" - ""
+    done
+done
+
 # --- against a real sshd on loopback
 if [ ! -x /usr/sbin/sshd ] || ! command -v ssh >/dev/null; then
     echo "the rows over SSH need openssh-server and openssh-client"; exit 0
@@ -109,6 +141,11 @@ sleep1='{"type": "shell", "inline": ["sleep 1"]}'
 echo "{\"builders\": [$builders], \"provisioners\": [$sleep1, $sleep1, $sleep1]}" >ten.json
 compare "10 builders x 3 sleep 1" 4 "$fornax build ten.json" "ideal" "sleep 3"
 if [ -x /usr/bin/time ]; then
+    for n in 100 200 400 800; do
+        for file in many$n.pkr.hcl many$n.json; do
+            /usr/bin/time -f %M -o rss "$fornax" validate $file >/dev/null 2>&1 && echo "peak memory of validate $file: $(($(cat rss) / 1024)) MiB"
+        done
+    done
     for name in validate build; do
         target=azure.json; [ $name = validate ] || target=ten.json
         /usr/bin/time -f %M -o rss "$fornax" $name $target >/dev/null 2>&1 && echo "peak memory of $name $target: $(($(cat rss) / 1024)) MiB"

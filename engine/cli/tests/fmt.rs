@@ -147,7 +147,7 @@ fn errors_are_all_told_and_the_other_files_are_formatted() {
         "a.pkr.hcl is not formatted",
         "--> a.pkr.hcl:1:",
         "d.pkr.hcl is not formatted",
-        "e.pkr.hcl:1: the file is not UTF-8",
+        "e.pkr.hcl:1:6: the file is not UTF-8",
         "can't read missing.pkr.hcl",
     ] {
         assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);

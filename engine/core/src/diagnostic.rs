@@ -328,6 +328,9 @@ impl From<Diagnostic> for Diagnostics {
     }
 }
 
+/// Names that one is compared with.
+const MAX_COMPARED: usize = 1000;
+
 /// The nearest of the known names, if one is near enough to be a slip of the pen.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match name.chars().count() {
@@ -336,8 +339,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         _ => 3,
     };
     let lower = name.to_lowercase();
+    // Among thousands of names the comparison would take longer than all the rest, for each name that is wrong.
     known
         .into_iter()
+        .take(MAX_COMPARED)
         .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

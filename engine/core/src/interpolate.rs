@@ -2,7 +2,7 @@
 //! along: a sensitive variable stays a secret part, and a function of it is secret as a whole.
 
 use crate::builder::BuildData;
-use crate::value::{Part, Text};
+use crate::value::Text;
 
 mod data;
 mod format;
@@ -175,7 +175,7 @@ impl Machine<'_, '_> {
     }
 
     fn write(&mut self, text: &Text, at: usize) -> Result<(), Problem> {
-        self.written += length(text);
+        self.written += text.length();
         if self.written > MAX_TEXT {
             return Err(wrong(at, format!("the result is longer than {MAX_TEXT} bytes")));
         }
@@ -259,7 +259,7 @@ impl Machine<'_, '_> {
         let mut value = None;
         for command in &pipe.commands {
             let made = self.command(command, value, dot, at)?;
-            if matches!(&made, Data::Text(text) if length(text) > MAX_TEXT) {
+            if matches!(&made, Data::Text(text) if text.length() > MAX_TEXT) {
                 return Err(wrong(at, format!("a text is longer than {MAX_TEXT} bytes")));
             }
             value = Some(made);
@@ -328,16 +328,6 @@ impl Machine<'_, '_> {
             Expr::Function(name) => functions::call(name, Vec::new(), self.scope, at)?,
         })
     }
-}
-
-fn length(text: &Text) -> usize {
-    text.parts()
-        .iter()
-        .map(|part| match part {
-            Part::Plain(text) => text.len(),
-            Part::Secret(secret) => secret.expose().len(),
-        })
-        .sum()
 }
 
 fn wrong(at: usize, message: String) -> Problem {

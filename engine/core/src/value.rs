@@ -62,6 +62,17 @@ impl Text {
         })
     }
 
+    /// Its bytes, secrets included.
+    pub fn length(&self) -> usize {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Plain(text) => text.len(),
+                Part::Secret(secret) => secret.expose().len(),
+            })
+            .sum()
+    }
+
     /// The whole text with secrets in clear. Only for handing it to its destination.
     pub fn expose(&self) -> String {
         self.parts

@@ -131,9 +131,7 @@ impl Work<'_> {
         // A line that can't be read may hold a secret all the same.
         let redactor = Redactor::new();
         salvage::register_hcl([source.text()], [], &[], &redactor);
-        for finding in template::for_people(&found) {
-            let _ = writeln!(io::stderr(), "{}", finding.render_masked(&redactor));
-        }
+        template::show_people(&found, &redactor);
         self.fail(&format!("{} is not formatted, because it has syntax errors", source.name()));
         None
     }

@@ -1,8 +1,9 @@
 //! What the commands that read a template share: reading the template and its variables, and showing findings.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
@@ -15,8 +16,10 @@ use crate::args::TemplateArgs;
 use crate::error::CliError;
 use crate::host::TemplateHost;
 
-/// A template larger than this is a mistake.
+/// A template or a variable file larger than this is a mistake; some files, such as `/dev/zero`, never end.
 const MAX_TEMPLATE: u64 = 16 << 20;
+/// So many findings are shown to people; programs get all.
+const MAX_SHOWN: usize = 200;
 
 /// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +41,30 @@ pub struct Source {
     pub path: Option<PathBuf>,
     /// `*.auto.pkrvars.hcl` and `.json` of a folder.
     pub auto_files: Vec<Arc<SourceFile>>,
+    var_files: OnceLock<Vec<Arc<SourceFile>>>,
+}
+
+impl Source {
+    fn new(files: Vec<Arc<SourceFile>>, language: Language, dir: PathBuf, shown_dir: PathBuf) -> Self {
+        let (path, auto_files, var_files) = (None, Vec::new(), OnceLock::new());
+        Self { files, language, dir, shown_dir, path, auto_files, var_files }
+    }
+
+    /// The variable files of the command line. Each is read once: a pipe gives its text once.
+    fn var_files(&self, args: &TemplateArgs) -> Result<&[Arc<SourceFile>], CliError> {
+        if let Some(files) = self.var_files.get() {
+            return Ok(files);
+        }
+        let files = args.var_files.iter().map(|path| file(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.var_files.get_or_init(|| files))
+    }
 }
 
 pub fn read(path: &str) -> Result<Source, CliError> {
     let current =
         std::env::current_dir().map_err(|e| CliError::failed(format!("there is no current folder: {e}")))?;
     if path == "-" {
-        let files = vec![standard_input()?];
-        let shown_dir = PathBuf::from(".");
-        let (language, auto_files) = (Language::Json, Vec::new());
-        return Ok(Source { files, language, dir: current, shown_dir, path: None, auto_files });
+        return Ok(Source::new(vec![standard_input()?], Language::Json, current, PathBuf::from(".")));
     }
     let given = Path::new(path);
     let full = current.join(given);
@@ -65,7 +82,7 @@ pub fn read(path: &str) -> Result<Source, CliError> {
         _ => PathBuf::from("."),
     };
     let files = vec![file(given)?];
-    Ok(Source { files, language, dir, shown_dir, path: Some(full), auto_files: Vec::new() })
+    Ok(Source { path: Some(full), ..Source::new(files, language, dir, shown_dir) })
 }
 
 /// All files of a folder that belong to its template; folders below it don't.
@@ -93,43 +110,19 @@ fn folder(given: &Path, full: PathBuf) -> Result<Source, CliError> {
     }
     let auto = with(".auto.pkrvars.hcl").chain(with(".auto.pkrvars.json"));
     let auto_files = auto.map(open).collect::<Result<_, _>>()?;
-    Ok(Source {
-        files,
-        language: Language::Hcl,
-        dir: full.clone(),
-        shown_dir: given.to_owned(),
-        path: Some(full),
-        auto_files,
-    })
+    let source = Source::new(files, Language::Hcl, full.clone(), given.to_owned());
+    Ok(Source { path: Some(full), auto_files, ..source })
 }
 
 /// An HCL2 template with nothing in it, for a console without one.
 pub fn empty() -> Result<Source, CliError> {
     let dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
-    let shown_dir = PathBuf::from(".");
-    Ok(Source {
-        files: Vec::new(),
-        language: Language::Hcl,
-        dir,
-        shown_dir,
-        path: None,
-        auto_files: Vec::new(),
-    })
+    Ok(Source::new(Vec::new(), Language::Hcl, dir, PathBuf::from(".")))
 }
 
 /// The text on standard input.
 pub fn standard_input() -> Result<Arc<SourceFile>, CliError> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MAX_TEMPLATE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| CliError::failed(format!("can't read the template from standard input: {e}")))?;
-    if bytes.len() as u64 > MAX_TEMPLATE {
-        return Err(CliError::failed(format!(
-            "the template on standard input has more than {MAX_TEMPLATE} bytes"
-        )));
-    }
-    text("<stdin>", bytes)
+    text("<stdin>", limited("standard input", std::io::stdin())?)
 }
 
 /// Refuses what is not a JSON template, for the commands that work with those alone.
@@ -144,20 +137,41 @@ pub fn json_only(path: &str, command: &str) -> Result<(), CliError> {
 
 pub fn file(path: &Path) -> Result<Arc<SourceFile>, CliError> {
     let name = path.display().to_string();
-    let size =
-        std::fs::metadata(path).map_err(|e| CliError::failed(format!("can't read {name}: {e}")))?.len();
-    if size > MAX_TEMPLATE {
-        return Err(CliError::failed(format!("{name} has {size} bytes; the limit is {MAX_TEMPLATE}")));
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.is_dir(), file)));
+    let (is_folder, file) = opened.map_err(|e| CliError::failed(format!("can't read {name}: {e}")))?;
+    if is_folder {
+        return Err(CliError::failed(format!("{name} is a folder; name a file in it")));
     }
-    let bytes = std::fs::read(path).map_err(|e| CliError::failed(format!("can't read {name}: {e}")))?;
-    text(&name, bytes)
+    text(&name, limited(&name, file)?)
+}
+
+/// What can be read up to the limit: the size that a file tells is not that of a pipe or a device.
+fn limited(name: &str, from: impl Read) -> Result<Vec<u8>, CliError> {
+    let mut bytes = Vec::new();
+    from.take(MAX_TEMPLATE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| CliError::failed(format!("can't read {name}: {e}")))?;
+    if bytes.len() as u64 > MAX_TEMPLATE {
+        return Err(CliError::failed(format!(
+            "{name} has more than {} MiB, the limit for templates and variable files; is it the right file?",
+            MAX_TEMPLATE >> 20
+        )));
+    }
+    Ok(bytes)
 }
 
 fn text(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceFile>, CliError> {
     String::from_utf8(bytes).map(|text| SourceFile::new(name, text)).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-        CliError::failed(format!("{name}:{line}: the file is not UTF-8 text (byte {at}); save it as UTF-8"))
+        let (before, rest) = error.as_bytes().split_at(at);
+        // What stands before the first wrong byte is text, so it has a last position as every text has.
+        let place = SourceFile::new(name, String::from_utf8_lossy(before)).position(at);
+        CliError::failed(format!(
+            "{name}:{}:{}: the file is not UTF-8 text: here is the byte {:#04x}; save it as UTF-8",
+            place.line,
+            place.column,
+            rest.first().copied().unwrap_or_default()
+        ))
     })
 }
 
@@ -177,7 +191,7 @@ fn vars(args: &TemplateArgs) -> Result<Vec<(String, String)>, CliError> {
 
 /// What the command line adds to a JSON template.
 pub fn options(source: &Source, args: &TemplateArgs) -> Result<PlanOptions, CliError> {
-    let var_files = args.var_files.iter().map(|p| file(p)).collect::<Result<_, _>>()?;
+    let var_files = source.var_files(args)?.to_vec();
     let working_dir = std::env::current_dir().map_err(|e| CliError::failed(e.to_string()))?;
     Ok(PlanOptions {
         vars: vars(args)?,
@@ -224,7 +238,7 @@ pub async fn settle_hcl(
     let options = hcl::SettleOptions {
         inputs: hcl::VariableInputs {
             auto_files: source.auto_files.clone(),
-            files: args.var_files.iter().map(|p| file(p)).collect::<Result<_, _>>()?,
+            files: source.var_files(args)?.to_vec(),
             vars: vars(args)?,
             undeclared,
         },
@@ -302,6 +316,22 @@ pub fn for_people(found: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
     found.iter().filter(|finding| !finding.is_echo)
 }
 
+/// Prints findings as text, the first ones where there are many.
+pub fn show_people(found: &Diagnostics, redactor: &Redactor) {
+    // Nobody is left to be told that standard error is closed.
+    let mut out = std::io::stderr().lock();
+    let mut findings = for_people(found);
+    for finding in findings.by_ref().take(MAX_SHOWN) {
+        let _ = writeln!(out, "{}", finding.render_masked(redactor));
+    }
+    match findings.count() {
+        0 => {}
+        more => {
+            let _ = writeln!(out, "... and {more} more findings; mend these first");
+        }
+    }
+}
+
 /// Prints the findings of a template, also of one that is so broken that its secrets are not known as such.
 pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: bool, redactor: &Redactor) {
     if !found.is_empty() {
@@ -312,7 +342,8 @@ pub fn show_of(source: &Source, args: &TemplateArgs, found: &Diagnostics, json: 
 
 /// Makes known what the texts themselves say is secret, where nothing else says it.
 pub fn conceal(source: &Source, args: &TemplateArgs, redactor: &Redactor) {
-    let var_files: Vec<_> = args.var_files.iter().filter_map(|path| file(path).ok()).collect();
+    // One that can't be read is told where it is needed.
+    let var_files = source.var_files(args).unwrap_or_default();
     let var_texts = var_files.iter().chain(&source.auto_files).map(|f| f.text());
     match (source.language, source.files.as_slice()) {
         (Language::Json, [template]) => salvage::register(template.text(), var_texts, &args.vars, redactor),
@@ -339,7 +370,7 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
             println!("{value}");
         }
     } else {
-        for_people(&found).for_each(|finding| eprintln!("{}", finding.render_masked(redactor)));
+        show_people(&found, redactor);
     }
     if !json && found.has_errors() {
         let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();

@@ -26,6 +26,9 @@ const MAX_TEXT: usize = 64 << 20;
 /// Items that one evaluation may make.
 const MAX_ITEMS: usize = 1 << 20;
 
+/// What one evaluation may copy of values that it refers to, by [`Val::weight`]: locals made of locals double with each.
+const MAX_COPIED: usize = 1 << 23;
+
 /// What an expression may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allow {
@@ -58,11 +61,12 @@ struct Evaluator<'h> {
     host: &'h dyn Host,
     found: Diagnostics,
     items: usize,
+    copied: usize,
 }
 
 impl<'h> Evaluator<'h> {
     fn new(allow: Allow, host: &'h dyn Host) -> Self {
-        Self { allow, host, found: Diagnostics::new(), items: 0 }
+        Self { allow, host, found: Diagnostics::new(), items: 0, copied: 0 }
     }
 
     /// Told, and not known.
@@ -74,16 +78,27 @@ impl<'h> Evaluator<'h> {
     /// Counts what is made; false once it is too much.
     fn count(&mut self, items: usize, span: &Span) -> bool {
         self.items += items;
-        if self.items > MAX_ITEMS {
-            if !self.found.iter().any(|d| d.code == "hcl/too-large") {
-                self.wrong(
-                    Diagnostic::error("hcl/too-large", format!("this makes more than {MAX_ITEMS} values"))
-                        .at(span),
-                );
-            }
-            return false;
+        self.items <= MAX_ITEMS || self.too_large(span, format!("this makes more than {MAX_ITEMS} values"))
+    }
+
+    /// Told once; false.
+    fn too_large(&mut self, span: &Span, summary: String) -> bool {
+        if !self.found.iter().any(|d| d.code == "hcl/too-large") {
+            self.wrong(
+                Diagnostic::error("hcl/too-large", summary)
+                    .at(span)
+                    .help("look for a list that contains another one again and again"),
+            );
         }
-        true
+        false
+    }
+
+    /// A value of its own, within what may be copied.
+    fn copy(&mut self, value: &Val, span: &Span) -> Val {
+        self.copied += value.weight();
+        let fits = self.copied <= MAX_COPIED
+            || self.too_large(span, format!("this copies more than {MAX_COPIED} values"));
+        if fits { value.clone() } else { Val::DYNAMIC }
     }
 
     fn eval(&mut self, expr: &Expr, scope: &Scope<'_>) -> Val {
@@ -94,7 +109,10 @@ impl<'h> Evaluator<'h> {
             ExprKind::Variable(_)
             | ExprKind::Attribute { .. }
             | ExprKind::Index { .. }
-            | ExprKind::SplatItem => self.reach(expr, scope).into_owned(),
+            | ExprKind::SplatItem => match self.reach(expr, scope) {
+                Cow::Borrowed(value) => self.copy(value, &expr.span),
+                Cow::Owned(value) => value,
+            },
             ExprKind::Splat { of, each } => self.splat(of, each, scope),
             ExprKind::Call { name, name_span, args, expand } => {
                 self.call(name, name_span, args, *expand, scope, &expr.span)

@@ -1,6 +1,7 @@
 //! Tokens to the tree: bodies, attributes, blocks. A mistake costs the item that it stands in, no more: parsing goes on
 //! after it, so that one run tells all that is wrong.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::lex::{Kind, Token, lex, lex_template};
@@ -16,6 +17,11 @@ mod tests;
 
 /// Nesting beyond this is a mistake or an attack; the stack holds it easily.
 const MAX_DEPTH: usize = 100;
+/// How deep the tree of one expression may be: chains of operators and attributes lean to the left, so that parentheses
+/// around chains could make a small text deeper than any stack.
+const MAX_HEIGHT: usize = 300;
+/// After so many errors of syntax the rest says nothing new.
+const MAX_ERRORS: usize = 500;
 const LINE_BREAK_IN_TEXT: &str = "hcl/line-break-in-text";
 
 /// Parses a file. The body is as good as can be said where there are errors.
@@ -71,8 +77,14 @@ struct Parser<'a> {
     /// Whether line breaks mean something, innermost last.
     newlines: Vec<bool>,
     depth: usize,
+    /// At least how deep the tree is that was read last at this level.
+    height: usize,
     line_break_told: bool,
+    /// The rest was not read, so nothing is said of what is missing in it.
+    gave_up: bool,
     found: Diagnostics,
+    /// Takes the errors beyond the limit.
+    beyond: Diagnostics,
 }
 
 impl<'a> Parser<'a> {
@@ -83,8 +95,11 @@ impl<'a> Parser<'a> {
             at: 0,
             newlines: vec![true],
             depth: 0,
+            height: 0,
             line_break_told: false,
+            gave_up: false,
             found: Diagnostics::new(),
+            beyond: Diagnostics::new(),
         }
     }
 
@@ -97,19 +112,28 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&mut self, code: &str, summary: impl Into<String>, span: &Span) -> Told<'_> {
-        self.found.push(Diagnostic::error(code, summary).at(span));
-        Told(&mut self.found)
+        let found = if self.found.len() < MAX_ERRORS { &mut self.found } else { &mut self.beyond };
+        if found.len() >= MAX_ERRORS {
+            *found = Diagnostics::new();
+        }
+        found.push(Diagnostic::error(code, summary).at(span));
+        Told(found)
     }
 
     /// One quotation mark too few turns the rest of the file inside out. A person is told where that begins; programs
     /// are told each line that is in a text now.
     fn tell_line_breaks(&mut self) {
         let tokens = std::mem::take(&mut self.tokens);
+        let in_text = |d: &&Diagnostic| d.code == LINE_BREAK_IN_TEXT;
+        let told: HashSet<usize> = self
+            .found
+            .iter()
+            .filter(in_text)
+            .filter_map(|d| d.span.as_ref())
+            .map(|s| s.range().start)
+            .collect();
         for token in tokens.iter().filter(|t| t.kind == Kind::QuotedNewline) {
-            let told = self.found.iter().any(|d| {
-                d.code == LINE_BREAK_IN_TEXT && d.span.as_ref().is_some_and(|s| s.range() == token.range())
-            });
-            if !told {
+            if !told.contains(&token.range().start) {
                 let span = self.span(*token);
                 self.found.push(Diagnostic::echo(LINE_BREAK_IN_TEXT, "this line ends within a text", &span));
             }
@@ -187,6 +211,7 @@ impl<'a> Parser<'a> {
     fn body(&mut self, end: Kind) -> Body {
         let start = self.peek();
         let mut attributes: Vec<Attribute> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut blocks = Vec::new();
         loop {
             let next = self.peek();
@@ -196,7 +221,7 @@ impl<'a> Parser<'a> {
                 }
                 Kind::Ident => match self.item() {
                     Some(Item::Attribute(attribute)) => {
-                        match attributes.iter().find(|a| a.name == attribute.name) {
+                        match places.get(&attribute.name).map(|at| &attributes[*at]) {
                             Some(first) => {
                                 self.found.push(
                                     Diagnostic::error(
@@ -208,7 +233,10 @@ impl<'a> Parser<'a> {
                                     .help("remove one of the two"),
                                 );
                             }
-                            None => attributes.push(attribute),
+                            None => {
+                                places.insert(attribute.name.clone(), attributes.len());
+                                attributes.push(attribute);
+                            }
                         }
                     }
                     Some(Item::Block(block)) => blocks.push(block),
@@ -278,6 +306,12 @@ impl<'a> Parser<'a> {
             }
             None => self.error("hcl/invalid-character", "this means nothing here", &span),
         };
+    }
+
+    /// Goes to the end: what is left can't be told apart.
+    fn give_up(&mut self) {
+        self.gave_up = true;
+        self.at = self.tokens.len() - 1;
     }
 
     /// Skips the rest of a broken item: to the line break that is outside of all brackets it opened.
@@ -411,12 +445,16 @@ impl<'a> Parser<'a> {
                 &kind_span,
             )
             .help("no template needs that; look for braces that are not closed");
+            self.give_up();
             return None;
         }
         self.depth += 1;
         let body = self.block_body(open);
         self.depth -= 1;
         let block = Block { kind: word, kind_span, labels, body };
+        if self.gave_up {
+            return Some(block);
+        }
         if self.peek().kind != Kind::CloseBrace {
             let span = block.header();
             self.error("hcl/unclosed-block", format!("the block \"{}\" is not closed", block.kind), &span)

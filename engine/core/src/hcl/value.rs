@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use indexmap::IndexSet;
 use unicode_normalization::UnicodeNormalization;
 
 use super::number::Number;
@@ -93,6 +94,31 @@ impl Val {
     /// Whether the value itself is known; its parts may not be.
     pub fn is_known(&self) -> bool {
         !matches!(self, Val::Unknown(_))
+    }
+
+    /// What it takes to hold the value: 1 for each part, and 1 for every 64 bytes of text.
+    pub fn weight(&self) -> usize {
+        match self {
+            Val::String(text) => 1 + text.length() / 64,
+            Val::List(_, items) | Val::Set(_, items) | Val::Tuple(items) => {
+                1 + items.iter().map(Val::weight).sum::<usize>()
+            }
+            Val::Map(_, fields) | Val::Object(fields) => 1 + fields.values().map(Val::weight).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
+    /// How many lists and objects stand in each other.
+    pub fn depth(&self) -> usize {
+        match self {
+            Val::List(_, items) | Val::Set(_, items) | Val::Tuple(items) => {
+                1 + items.iter().map(Val::depth).max().unwrap_or(0)
+            }
+            Val::Map(_, fields) | Val::Object(fields) => {
+                1 + fields.values().map(Val::depth).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
     }
 
     pub fn is_wholly_known(&self) -> bool {
@@ -202,23 +228,19 @@ impl Val {
     }
 
     /// Adds each secret in the value.
-    pub fn collect_secrets(&self, out: &mut Vec<Secret>) {
+    pub fn collect_secrets(&self, out: &mut IndexSet<Secret>) {
         match self {
             Val::String(text) => {
                 for part in text.parts() {
                     if let Part::Secret(secret) = part
                         && !secret.expose().is_empty()
-                        && !out.contains(secret)
                     {
-                        out.push(secret.clone());
+                        out.insert(secret.clone());
                     }
                 }
             }
             Val::Number { value, sensitive: true } => {
-                let secret = Secret::new(value.to_string());
-                if !out.contains(&secret) {
-                    out.push(secret);
-                }
+                out.insert(Secret::new(value.to_string()));
             }
             Val::List(_, items) | Val::Set(_, items) | Val::Tuple(items) => {
                 items.iter().for_each(|v| v.collect_secrets(out));
@@ -343,7 +365,7 @@ mod tests {
     fn marks_reach_every_part_and_debug_shows_none() {
         let v = Val::object([("a", Val::Tuple(vec![Val::string("hidden"), Val::number(4711_i64)]))]).mark();
         assert!(v.is_sensitive());
-        let mut secrets = Vec::new();
+        let mut secrets = IndexSet::new();
         v.collect_secrets(&mut secrets);
         assert_eq!(secrets.len(), 2);
         assert!(!format!("{v:?}").contains("hidden"));

@@ -1,7 +1,9 @@
 //! What the blocks of a template say of each other: names that occur twice, references to builds that are not there,
 //! the least version of Packer. [`super::plan`] runs these checks.
 
-use super::Template;
+use std::collections::{HashMap, HashSet};
+
+use super::{BuilderBlock, Template};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::interpolate::PACKER_VERSION;
 use crate::source::Span;
@@ -48,9 +50,10 @@ fn builders(template: &Template, found: &mut Diagnostics) {
 
 fn references(template: &Template, found: &mut Diagnostics) {
     let known: Vec<&str> = template.builders.iter().map(|b| b.raw_name.as_str()).collect();
+    let names: HashSet<&str> = known.iter().copied().collect();
     let mut check = |name: &str, span: &Span, what: &str| {
         // Without builders every name would be wrong, and the missing builders have been told.
-        if known.is_empty() || known.contains(&name) {
+        if known.is_empty() || names.contains(name) {
             return;
         }
         let help = match nearest(name, known.iter().copied()) {
@@ -80,8 +83,10 @@ fn references(template: &Template, found: &mut Diagnostics) {
 
 /// Two builders of the same name; a matter of form, so that parsing tells it.
 pub(super) fn duplicates(template: &Template, found: &mut Diagnostics) {
-    for (i, builder) in template.builders.iter().enumerate() {
-        if let Some(first) = template.builders[..i].iter().find(|b| b.raw_name == builder.raw_name) {
+    let mut places: HashMap<&str, &BuilderBlock> = HashMap::new();
+    for builder in &template.builders {
+        let first = *places.entry(&builder.raw_name).or_insert(builder);
+        if !std::ptr::eq(first, builder) {
             found.push(
                 Diagnostic::error(
                     "template/duplicate-builder",

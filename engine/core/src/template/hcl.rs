@@ -2,6 +2,8 @@
 //! variables (what it accepts passes `validate -syntax-only`), [`settle`] gives variables, locals and data sources
 //! their values, [`plan`] makes builds of it. The language itself is in [`crate::hcl`].
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -40,8 +42,19 @@ pub struct HclTemplate {
     builds: Vec<Block>,
     registries: Vec<Block>,
     required: Vec<RequiredPlugin>,
+    /// Where in its list what has this name stands.
+    places: HashMap<(Kind, String), usize>,
     /// Told when a plan is made: Packer takes such a template as correct until then.
     twice: Vec<Diagnostic>,
+}
+
+/// Things that names belong to; a name is unique among those of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Variable,
+    Local,
+    Source,
+    Data,
 }
 
 #[derive(Debug)]
@@ -138,14 +151,9 @@ impl HclTemplate {
             "local" => self.local_block(&block, found),
             "source" => {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
-                let same = |s: &&SourceBlock| s.type_name == kind.text && s.name == name.text;
-                if let Some(first) = self.sources.iter().find(same) {
-                    self.twice.push(twice(
-                        "source",
-                        &format!("{}.{}", kind.text, name.text),
-                        &block,
-                        &first.block,
-                    ));
+                let full = full_name(&kind.text, &name.text);
+                if let Some(first) = self.place(Kind::Source, &full, self.sources.len()) {
+                    self.twice.push(twice("source", &full, &block, &self.sources[first].block));
                     return;
                 }
                 self.sources.push(SourceBlock {
@@ -157,14 +165,9 @@ impl HclTemplate {
             }
             "data" => {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
-                let same = |d: &&DataBlock| d.type_name == kind.text && d.name == name.text;
-                if let Some(first) = self.data.iter().find(same) {
-                    self.twice.push(twice(
-                        "data",
-                        &format!("{}.{}", kind.text, name.text),
-                        &block,
-                        &first.block,
-                    ));
+                let full = full_name(&kind.text, &name.text);
+                if let Some(first) = self.place(Kind::Data, &full, self.data.len()) {
+                    self.twice.push(twice("data", &full, &block, &self.data[first].block));
                     return;
                 }
                 self.data.push(DataBlock { type_name: kind.text.clone(), name: name.text.clone(), block });
@@ -174,8 +177,25 @@ impl HclTemplate {
         }
     }
 
+    /// Where the thing with this name stands already; otherwise it will stand at `at`.
+    fn place(&mut self, kind: Kind, name: &str, at: usize) -> Option<usize> {
+        match self.places.entry((kind, name.to_owned())) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(free) => {
+                free.insert(at);
+                None
+            }
+        }
+    }
+
+    fn source(&self, type_name: &str, name: &str) -> Option<&SourceBlock> {
+        let at = self.places.get(&(Kind::Source, full_name(type_name, name)));
+        at.map(|at| &self.sources[*at])
+    }
+
     fn declare(&mut self, variable: variables::Variable, found: &mut Diagnostics) {
-        if let Some(first) = self.variables.iter().find(|v| v.name == variable.name) {
+        if let Some(first) = self.place(Kind::Variable, &variable.name, self.variables.len()) {
+            let first = &self.variables[first];
             found.push(
                 Diagnostic::error(
                     "template/duplicate-variable",
@@ -191,7 +211,8 @@ impl HclTemplate {
     }
 
     fn local(&mut self, local: Local, found: &mut Diagnostics) {
-        if let Some(first) = self.locals.iter().find(|l| l.name == local.name) {
+        if let Some(first) = self.place(Kind::Local, &local.name, self.locals.len()) {
+            let first = &self.locals[first];
             // The value is of interest too: it says whether the two are the same.
             found.push(Diagnostic::echo(
                 "template/duplicate-local",
@@ -235,6 +256,10 @@ impl HclTemplate {
         };
         self.local(local, found);
     }
+}
+
+fn full_name(type_name: &str, name: &str) -> String {
+    format!("{type_name}.{name}")
 }
 
 fn twice(what: &str, name: &str, block: &Block, first: &Block) -> Diagnostic {

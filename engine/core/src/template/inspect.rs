@@ -1,5 +1,6 @@
 //! What `inspect` shows of a template, in Packer's form.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::Template;
@@ -13,21 +14,23 @@ and therefore only show in their raw form here.
 /// A template's variables, builders and provisioners.
 pub struct Inspection<'a> {
     template: &'a Template,
+    /// Names and defaults of sensitive variables.
+    sensitive: HashSet<&'a str>,
+    hidden: HashSet<&'a str>,
 }
 
 pub fn inspect(template: &Template) -> Inspection<'_> {
-    Inspection { template }
+    let sensitive: HashSet<&str> = template.sensitive.iter().map(|(name, _)| name.as_str()).collect();
+    let defaults = template.variables.iter().filter(|v| sensitive.contains(v.name.as_str()));
+    let hidden = defaults.filter_map(|v| v.default.as_deref()).filter(|d| !d.is_empty()).collect();
+    Inspection { template, sensitive, hidden }
 }
 
 impl Inspection<'_> {
     fn default_of(&self, variable: &super::Variable) -> String {
         let Some(value) = &variable.default else { return String::new() };
-        let is_sensitive =
-            |v: &super::Variable| self.template.sensitive.iter().any(|(name, _)| *name == v.name);
         // Another variable with the value of a sensitive one would tell it.
-        let tells =
-            |v: &super::Variable| !value.is_empty() && is_sensitive(v) && v.default.as_ref() == Some(value);
-        if is_sensitive(variable) || self.template.variables.iter().any(tells) {
+        if self.sensitive.contains(variable.name.as_str()) || self.hidden.contains(value.as_str()) {
             crate::secret::MASK.to_owned()
         } else {
             value.clone()

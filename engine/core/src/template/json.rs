@@ -180,7 +180,7 @@ impl Reader<'_> {
                 }
                 // Plain enough to go on; the value is told missing, or read.
                 Some('"' | '{' | '[' | ',' | '}') => {
-                    self.error(at.saturating_sub(1)..at, &summary, "write \"key\": value")?;
+                    self.error(self.char_before(at), &summary, "write \"key\": value")?;
                 }
                 _ => return Err(self.fatal(at..self.char_end(at), &summary, "write \"key\": value")),
             }
@@ -235,8 +235,9 @@ impl Reader<'_> {
             None => Err(self.unclosed(open_at, open, close)),
             Some(c @ (']' | '}')) => Err(self.mismatch(open_at, open, c)),
             // A forgotten comma is plain enough to go on.
-            Some(c) if matches!(c, '"' | '\'') || (close == ']' && "{[-0123456789tfn".contains(c)) => self
-                .error(end.saturating_sub(1)..end, "a comma is missing here", "put a comma after this value"),
+            Some(c) if matches!(c, '"' | '\'') || (close == ']' && "{[-0123456789tfn".contains(c)) => {
+                self.error(self.char_before(end), "a comma is missing here", "put a comma after this value")
+            }
             Some(_) => {
                 let finding =
                     Diagnostic::error("json/syntax", format!("a comma or {close} is expected here"))
@@ -389,6 +390,11 @@ impl Reader<'_> {
 
     fn char_end(&self, at: usize) -> usize {
         at + self.text[at..].chars().next().map_or(0, char::len_utf8)
+    }
+
+    /// The place of the character that ends at `at`.
+    fn char_before(&self, at: usize) -> Range<usize> {
+        at - self.text[..at].chars().next_back().map_or(0, char::len_utf8)..at
     }
 
     fn span(&self, range: Range<usize>) -> Span {

@@ -1,8 +1,11 @@
 //! From a template to a plan: variables settled, build names drawn, `only` and `except` applied, each component's
 //! configuration bound to its build.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use indexmap::IndexSet;
 
 use super::config::{Context, finding, source, uses};
 use super::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template, check, variables};
@@ -42,7 +45,7 @@ impl PlanOptions {
 pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
     check::check(template, &mut found);
-    let variables::Settled { values: settled, origins, mut secrets } =
+    let variables::Settled { values: settled, origins, secrets } =
         variables::settle(template, options, &mut found);
     let (settled, origins) = (Arc::new(settled), Arc::new(origins));
     let (template_dir, working_dir) = options.dirs();
@@ -60,6 +63,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     };
 
     let mut builds: Vec<BuildPlan> = Vec::new();
+    let mut taken = HashSet::new();
     let mut all_names = Vec::new();
     for builder in &template.builders {
         let name = match context(builder, &builder.raw_name).render(&builder.raw_name, BuildFacts::None, None)
@@ -77,7 +81,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
         if (!wanted.is_empty() && !wanted.contains(&&name)) || options.except.contains(&name) {
             continue;
         }
-        if builds.iter().any(|b| b.name == name) {
+        if !taken.insert(name.clone()) {
             found.push(
                 Diagnostic::error(
                     "template/duplicate-builder",
@@ -119,12 +123,13 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     }
     check_selection(template, options, &all_names, &builds, &mut found);
     builds.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut secrets: IndexSet<Secret> = secrets.into_iter().collect();
     if settled.values().any(Text::is_sensitive) {
         for build in &builds {
             build.configs().for_each(|config| made_secrets(&config.resolve(None, &[]).0, &mut secrets));
         }
     }
-    let plan = Plan { builds, variables: (*settled).clone(), secrets };
+    let plan = Plan { builds, variables: (*settled).clone(), secrets: secrets.into_iter().collect() };
     (plan, found.sorted())
 }
 
@@ -175,15 +180,14 @@ fn check_selection(
 }
 
 /// What functions made of secrets has to be masked too.
-pub(super) fn made_secrets(node: &Node, secrets: &mut Vec<Secret>) {
+pub(super) fn made_secrets(node: &Node, secrets: &mut IndexSet<Secret>) {
     match &node.value {
         Value::String(text) => {
             for part in text.parts() {
                 if let Part::Secret(secret) = part
                     && !secret.expose().is_empty()
-                    && !secrets.contains(secret)
                 {
-                    secrets.push(secret.clone());
+                    secrets.insert(secret.clone());
                 }
             }
         }

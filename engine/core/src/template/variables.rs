@@ -1,7 +1,7 @@
 //! Settles user variables: defaults, then variable files, then `-var`; references among them are followed until
 //! nothing is left to render.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use indexmap::IndexMap;
 
@@ -16,6 +16,9 @@ use crate::value::{Part, Text};
 
 /// A sensitive value shorter than this is masked only where it stands alone.
 const SHORT: usize = 4;
+
+/// Of a circle so many variables are shown.
+const SHOWN: usize = 8;
 
 struct Raw {
     value: Option<String>,
@@ -138,50 +141,48 @@ fn resolve(
     let mut settled: IndexMap<String, Text> = IndexMap::new();
     let mut broken: HashSet<&str> =
         raw.iter().filter(|(_, r)| r.value.is_none()).map(|(n, _)| n.as_str()).collect();
-    let mut pending: Vec<&str> = raw.keys().map(String::as_str).filter(|n| !broken.contains(n)).collect();
-    loop {
-        let before = pending.len();
-        let mut waiting: IndexMap<&str, String> = IndexMap::new();
-        for name in pending {
-            let Raw { value: Some(value), span } = &raw[name] else { continue };
-            match render(value, &settled, options) {
-                Ok(text) => {
-                    let secret = sensitive.contains(name) && !text.is_empty();
-                    let text = if secret { Text::secret(Secret::new(text.expose())) } else { text };
-                    settled.insert(name.to_owned(), text);
-                }
-                Err(Problem::NoVariable { name: missing, .. }) if broken.contains(missing.as_str()) => {
-                    // Its own problem has been reported.
-                    broken.insert(name);
-                }
-                Err(Problem::NoVariable { name: missing, .. }) if raw.contains_key(&missing) => {
-                    waiting.insert(name, missing);
-                }
-                Err(problem) => {
-                    broken.insert(name);
-                    found.push(report(name, &problem, value, span, raw));
-                }
+    let mut ready: VecDeque<&str> = raw.keys().map(String::as_str).filter(|n| !broken.contains(n)).collect();
+    // Who waits for whom, and the other way round: a chain of variables takes one step a variable in whatever order.
+    let mut waiting: IndexMap<&str, String> = IndexMap::new();
+    let mut waiters: HashMap<String, Vec<&str>> = HashMap::new();
+    while let Some(name) = ready.pop_front() {
+        let Raw { value: Some(value), span } = &raw[name] else { continue };
+        match render(value, &settled, options) {
+            Ok(text) => {
+                let secret = sensitive.contains(name) && !text.is_empty();
+                let text = if secret { Text::secret(Secret::new(text.expose())) } else { text };
+                settled.insert(name.to_owned(), text);
+            }
+            Err(Problem::NoVariable { name: missing, .. }) if broken.contains(missing.as_str()) => {
+                // Its own problem has been reported.
+                broken.insert(name);
+            }
+            Err(Problem::NoVariable { name: missing, .. }) if raw.contains_key(&missing) => {
+                waiters.entry(missing.clone()).or_default().push(name);
+                waiting.insert(name, missing);
+                continue;
+            }
+            Err(problem) => {
+                broken.insert(name);
+                found.push(report(name, &problem, value, span, raw));
             }
         }
-        if waiting.is_empty() {
-            break;
+        for waiter in waiters.remove(name).into_iter().flatten() {
+            waiting.swap_remove(waiter);
+            ready.push_back(waiter);
         }
-        if waiting.len() == before {
-            report_cycles(&waiting, raw, found);
-            break;
-        }
-        pending = waiting.into_keys().collect();
     }
+    report_cycles(&waiting, raw, found);
     // In the order in which they were declared.
-    raw.keys().filter_map(|name| settled.shift_remove(name).map(|text| (name.clone(), text))).collect()
+    raw.keys().filter_map(|name| settled.swap_remove(name).map(|text| (name.clone(), text))).collect()
 }
 
 /// Every variable waits for another one: following them from each ends in a circle, which is told once.
 fn report_cycles(waiting: &IndexMap<&str, String>, raw: &IndexMap<String, Raw>, found: &mut Diagnostics) {
     let mut seen: HashSet<&str> = HashSet::new();
-    for start in waiting.keys() {
+    for start in raw.keys().map(String::as_str).filter(|name| waiting.contains_key(name)) {
         let mut path: Vec<&str> = Vec::new();
-        let mut name = *start;
+        let mut name = start;
         while seen.insert(name) {
             path.push(name);
             let Some(next) = waiting.get(name) else { break };
@@ -189,7 +190,11 @@ fn report_cycles(waiting: &IndexMap<&str, String>, raw: &IndexMap<String, Raw>, 
         }
         let Some(first) = path.iter().position(|n| *n == name) else { continue };
         let circle = &path[first..];
-        let shown: Vec<String> = circle.iter().chain(&circle[..1]).map(|n| format!("\"{n}\"")).collect();
+        let mut shown: Vec<String> = circle.iter().take(SHOWN).map(|n| format!("\"{n}\"")).collect();
+        if circle.len() > SHOWN {
+            shown.push(format!("{} others", circle.len() - SHOWN));
+        }
+        shown.push(format!("\"{}\"", circle[0]));
         let mut finding = Diagnostic::error(
             "template/variable-cycle",
             format!("the variable \"{}\" refers to itself", circle[0]),
@@ -199,7 +204,7 @@ fn report_cycles(waiting: &IndexMap<&str, String>, raw: &IndexMap<String, Raw>, 
         if circle.len() > 1 {
             finding = finding.detail(format!("through others: {}", shown.join(" needs ")));
         }
-        for other in &circle[1..] {
+        for other in circle.iter().take(SHOWN).skip(1) {
             finding = finding.related(&raw[*other].span, format!("\"{other}\""));
         }
         found.push(finding);

@@ -281,9 +281,10 @@ impl Evaluator<'_> {
         if !inner.has_errors() {
             let allow = super::Allow { template_files: false, env: false, ..super::Allow::ALL };
             let names: BTreeMap<String, Val> = names.clone();
-            let mut evaluator = Evaluator { allow, host: self.host, found: inner, items: self.items };
+            let (items, copied) = (self.items, self.copied);
+            let mut evaluator = Evaluator { allow, host: self.host, found: inner, items, copied };
             value = evaluator.eval(&template, &Scope::new(&names));
-            self.items = evaluator.items;
+            (self.items, self.copied) = (evaluator.items, evaluator.copied);
             inner = evaluator.found;
         }
         for finding in inner {

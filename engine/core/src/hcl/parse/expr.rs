@@ -1,6 +1,6 @@
 //! Expressions: operators by precedence, terms, and what may follow a term.
 
-use super::{MAX_DEPTH, Parser};
+use super::{MAX_DEPTH, MAX_HEIGHT, Parser};
 use crate::hcl::lex::{Kind, Token};
 use crate::hcl::number::Number;
 use crate::hcl::syntax::{Binary, Expr, ExprKind, For, ObjectKey, Unary};
@@ -20,21 +20,25 @@ impl Parser<'_> {
             return self.too_deep();
         }
         self.depth += 1;
+        let around = std::mem::take(&mut self.height);
         let expr = parse(self);
+        self.height = around.max(self.height + 1);
         self.depth -= 1;
         expr
     }
 
+    /// Counts a node above what was read last at this level; false once the tree is too deep.
+    fn grow(&mut self) -> bool {
+        self.height += 1;
+        self.height <= MAX_HEIGHT
+    }
+
     fn too_deep(&mut self) -> Expr {
         let span = self.span(self.peek());
-        self.error(
-            "hcl/too-deep",
-            format!("expressions are nested more than {MAX_DEPTH} levels deep"),
-            &span,
-        )
-        .help("split the expression into locals");
-        // What is left can't be told apart; only the end is sure.
-        self.at = self.tokens.len() - 1;
+        self.error("hcl/too-deep", "this expression is nested too deeply", &span)
+            .detail(format!("possible are {MAX_DEPTH} levels of brackets, or {MAX_CHAIN} operators in a row"))
+            .help("split the expression into locals");
+        self.give_up();
         Expr { kind: ExprKind::Invalid, span }
     }
 
@@ -66,10 +70,10 @@ impl Parser<'_> {
         while let Some((operator, binds)) = operator(self.peek().kind).filter(|(_, binds)| *binds >= level) {
             self.next();
             length += 1;
-            if length > MAX_CHAIN {
+            let right = self.deeper(|p| p.binary(binds + 1));
+            if length > MAX_CHAIN || !self.grow() {
                 return self.too_deep();
             }
-            let right = self.deeper(|p| p.binary(binds + 1));
             let span = left.span.to(&right.span);
             left = Expr { kind: ExprKind::Binary(operator, Box::new(left), Box::new(right)), span };
         }
@@ -99,7 +103,7 @@ impl Parser<'_> {
                 return expr;
             }
             length += 1;
-            if length > MAX_DEPTH {
+            if length > MAX_DEPTH || !self.grow() {
                 return self.too_deep();
             }
             expr = match next.kind {
@@ -134,11 +138,13 @@ impl Parser<'_> {
             let next = self.peek();
             let splat_follows = self.peek_second().kind == Kind::Star;
             length += 1;
+            let fits = length < MAX_DEPTH && self.height < MAX_HEIGHT;
             each = match next.kind {
-                Kind::Dot if !splat_follows && length < MAX_DEPTH => self.attribute_of(each),
-                Kind::OpenBracket if full && !splat_follows && length < MAX_DEPTH => self.index_of(each),
+                Kind::Dot if !splat_follows && fits => self.attribute_of(each),
+                Kind::OpenBracket if full && !splat_follows && fits => self.index_of(each),
                 _ => break,
             };
+            self.grow();
             if matches!(each.kind, ExprKind::Invalid) {
                 break;
             }

@@ -2,6 +2,7 @@
 //! into objects, as components get them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -19,7 +20,8 @@ pub(super) struct Bound {
     pub(super) kind_span: Span,
     pub(super) header: Span,
     pub(super) labels: Vec<Label>,
-    pub(super) body: Body,
+    /// Shared by all builds that the block belongs to.
+    pub(super) body: Arc<Body>,
     pub(super) names: BTreeMap<String, Val>,
 }
 
@@ -30,21 +32,65 @@ impl Bound {
             kind_span: block.kind_span.clone(),
             header: block.header(),
             labels: block.labels.clone(),
-            body: block.body.clone(),
+            body: Arc::new(block.body.clone()),
             names: BTreeMap::new(),
         }
     }
 }
 
-/// Blocks that one template may make of `dynamic` ones.
+/// Blocks that one build or one configuration may make of `dynamic` ones.
 const MAX_BLOCKS: usize = 10_000;
+/// Values that one configuration may hold, by [`Val::weight`].
+const MAX_VALUES: usize = 1 << 18;
+
+/// What may still be made: `dynamic` blocks in `dynamic` blocks multiply.
+pub(super) struct Budget {
+    blocks: usize,
+    values: usize,
+    told: bool,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { blocks: MAX_BLOCKS, values: MAX_VALUES, told: false }
+    }
+}
+
+impl Budget {
+    /// False, and told once, if there would be too many.
+    fn take(&mut self, blocks: usize, values: usize, span: &Span, found: &mut Diagnostics) -> bool {
+        let left = self.blocks.checked_sub(blocks).zip(self.values.checked_sub(values));
+        if let Some((blocks, values)) = left.filter(|_| !self.told) {
+            (self.blocks, self.values) = (blocks, values);
+            return true;
+        }
+        if !std::mem::replace(&mut self.told, true) {
+            let limit = match self.blocks < blocks {
+                true => format!("{MAX_BLOCKS} blocks"),
+                false => format!("{MAX_VALUES} values"),
+            };
+            found.push(
+                Diagnostic::error("template/dynamic", format!("this makes more than {limit}"))
+                    .at(span)
+                    .help("go through a shorter list, or give the list to one block as an argument"),
+            );
+        }
+        false
+    }
+}
 
 /// The blocks of a body, `dynamic` ones expanded. None where it is not known yet how many there are.
-pub(super) fn blocks(body: &Body, scope: &Scope<'_>, host: &dyn Host, found: &mut Diagnostics) -> Vec<Bound> {
+pub(super) fn blocks(
+    body: &Body,
+    scope: &Scope<'_>,
+    host: &dyn Host,
+    found: &mut Diagnostics,
+    budget: &mut Budget,
+) -> Vec<Bound> {
     let mut out = Vec::new();
     for block in &body.blocks {
         if block.kind == "dynamic" {
-            dynamic(block, scope, host, found, &mut out);
+            dynamic(block, scope, host, found, budget, &mut out);
         } else {
             out.push(Bound::new(block));
         }
@@ -58,7 +104,14 @@ fn eval(expr: &Expr, scope: &Scope<'_>, host: &dyn Host, found: &mut Diagnostics
     value
 }
 
-fn dynamic(block: &Block, scope: &Scope<'_>, host: &dyn Host, found: &mut Diagnostics, out: &mut Vec<Bound>) {
+fn dynamic(
+    block: &Block,
+    scope: &Scope<'_>,
+    host: &dyn Host,
+    found: &mut Diagnostics,
+    budget: &mut Budget,
+    out: &mut Vec<Bound>,
+) {
     if !super::check_labels(block, &["type"], found) {
         return;
     }
@@ -106,13 +159,10 @@ fn dynamic(block: &Block, scope: &Scope<'_>, host: &dyn Host, found: &mut Diagno
             return;
         }
     };
-    if entries.len() + out.len() > MAX_BLOCKS {
-        found.push(
-            Diagnostic::error("template/dynamic", format!("this makes more than {MAX_BLOCKS} blocks"))
-                .at(&each.expr.span),
-        );
+    if !budget.take(entries.len(), value.weight(), &each.expr.span, found) {
         return;
     }
+    let body = Arc::new(content.body.clone());
     for (key, value) in entries {
         let names = BTreeMap::from([(iterator.clone(), Val::object([("key", key), ("value", value)]))]);
         let mut labels = Vec::new();
@@ -132,7 +182,7 @@ fn dynamic(block: &Block, scope: &Scope<'_>, host: &dyn Host, found: &mut Diagno
             kind_span: block.header(),
             header: block.header(),
             labels: labels.into_iter().map(|text| Label { text, span: block.header() }).collect(),
-            body: content.body.clone(),
+            body: body.clone(),
             names,
         });
     }
@@ -145,13 +195,14 @@ pub(super) fn members(
     scope: &Scope<'_>,
     host: &dyn Host,
     found: &mut Diagnostics,
+    budget: &mut Budget,
     depth: usize,
 ) -> Vec<Member> {
     let scope = &Scope::over(&bound.names, scope);
     let mut out: Vec<Member> = Vec::new();
     for attribute in bound.body.attributes.iter().filter(|a| !skip.contains(&a.name.as_str())) {
         let value = eval(&attribute.expr, scope, host, found);
-        if !value.is_null() {
+        if !value.is_null() && budget.take(0, value.weight(), &attribute.expr.span, found) {
             out.push(Member {
                 key: attribute.name.clone(),
                 key_span: attribute.name_span.clone(),
@@ -163,9 +214,9 @@ pub(super) fn members(
     if depth > 100 {
         return out;
     }
-    for inner in blocks(&bound.body, scope, host, found) {
+    for inner in blocks(&bound.body, scope, host, found, budget) {
         let value = Node::new(
-            Value::Object(members(&inner, &[], scope, host, found, depth + 1)),
+            Value::Object(members(&inner, &[], scope, host, found, budget, depth + 1)),
             inner.header.clone(),
         );
         match out.iter_mut().find(|m| m.key == inner.kind) {
@@ -198,6 +249,15 @@ pub(super) fn node(value: &Val, expr: Option<&Expr>, span: &Span) -> Node {
         Some(ExprKind::Object(pairs)) => pairs.as_slice(),
         _ => &[],
     };
+    // Of keys that are written twice the last one counts.
+    let written: BTreeMap<String, usize> = pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (key, _))| match key {
+            ObjectKey::Name(name, _) => Some((name.clone(), at)),
+            ObjectKey::Expr(expr) => expr.literal_text().map(|text| (text, at)),
+        })
+        .collect();
     let place = |e: Option<&Expr>| e.map_or_else(|| span.clone(), |e| e.span.clone());
     let value = match value {
         Val::Null(_) => Value::Null,
@@ -227,10 +287,7 @@ pub(super) fn node(value: &Val, expr: Option<&Expr>, span: &Span) -> Node {
             fields
                 .iter()
                 .map(|(key, item)| {
-                    let pair = pairs.iter().rev().find(|(k, _)| match k {
-                        ObjectKey::Name(name, _) => name == key,
-                        ObjectKey::Expr(expr) => expr.literal_text().as_deref() == Some(key),
-                    });
+                    let pair = written.get(key).map(|at| &pairs[*at]);
                     let expr = pair.map(|(_, value)| value);
                     Member {
                         key: key.clone(),

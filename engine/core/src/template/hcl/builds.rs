@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::bodies::{self, Bound};
+use super::bodies::{self, Bound, Budget};
 use super::settle::Settled;
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::parse_duration;
-use crate::hcl::syntax::{Attribute, Block, Expr};
+use crate::hcl::syntax::{Attribute, Block, Body, Expr};
 use crate::hcl::{Allow, Scope, Type, Val, convert, evaluate};
 use crate::source::Span;
 use crate::template::Selection;
@@ -70,9 +70,14 @@ pub(super) struct Step {
 pub(super) struct Reader<'a> {
     pub(super) settled: &'a Settled,
     pub(super) found: &'a mut Diagnostics,
+    budget: Budget,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(settled: &'a Settled, found: &'a mut Diagnostics) -> Self {
+        Self { settled, found, budget: Budget::default() }
+    }
+
     fn eval(&mut self, expr: &Expr, names: &BTreeMap<String, Val>) -> Val {
         let base = Scope::new(&self.settled.names);
         let (value, more) =
@@ -117,7 +122,8 @@ impl Reader<'_> {
             self.sources(attribute, &mut build);
         }
         let base = Scope::new(&self.settled.names);
-        let blocks = bodies::blocks(body, &base, self.settled.host.as_ref(), self.found);
+        let host = self.settled.host.as_ref();
+        let blocks = bodies::blocks(body, &base, host, self.found, &mut self.budget);
         let mut registries = 0;
         for bound in blocks {
             match bound.kind.as_str() {
@@ -145,9 +151,8 @@ impl Reader<'_> {
                     check_arguments(&bound.body, &[], "a \"post-processors\" block", self.found);
                     let outer = Scope::over(&bound.names, &base);
                     let mut sequence = Vec::new();
-                    for mut inner in
-                        bodies::blocks(&bound.body, &outer, self.settled.host.as_ref(), self.found)
-                    {
+                    let steps = bodies::blocks(&bound.body, &outer, host, self.found, &mut self.budget);
+                    for mut inner in steps {
                         if inner.kind != "post-processor" {
                             self.found.push(unknown_bound(
                                 &inner,
@@ -391,7 +396,7 @@ fn unknown_bound(bound: &Bound, known: &[&str], place: &str) -> Diagnostic {
         kind: bound.kind.clone(),
         kind_span: bound.kind_span.clone(),
         labels: bound.labels.clone(),
-        body: bound.body.clone(),
+        body: Body::clone(&bound.body),
     };
     unknown_block(&block, known.iter().copied(), place)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::bodies::{Bound, members, node};
+use super::bodies::{Bound, Budget, members, node};
 use super::settle::{Settled, references_of};
 use crate::builder::BuildData;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -76,8 +76,9 @@ impl HclConfig {
         let base = Scope::new(&self.owner.settled.names);
         let scope = Scope::over(&own, &base);
         let mut out: Vec<Member> = Vec::new();
+        let mut budget = Budget::default();
         for part in &self.parts {
-            for member in members(part, self.skip, &scope, host, found, 0) {
+            for member in members(part, self.skip, &scope, host, found, &mut budget, 0) {
                 match out.iter().find(|m| m.key == member.key) {
                     None => out.push(member),
                     Some(first) => found.push(

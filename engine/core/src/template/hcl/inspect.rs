@@ -14,7 +14,7 @@ pub fn inspect(template: &HclTemplate, settled: &Settled) -> (String, Diagnostic
     let mut out = String::from("Packer Inspect: HCL2 mode\n\n");
     out.push_str(&list_values(template, settled));
     out.push_str("\n> builds:\n\n");
-    let mut reader = Reader { settled, found: &mut found };
+    let mut reader = Reader::new(settled, &mut found);
     for (i, block) in template.builds.iter().enumerate() {
         let build = reader.build(block);
         // Writing to a text can't fail.

@@ -1,6 +1,7 @@
 //! HCL's JSON form (`*.pkr.json`): an object whose keys are the types of blocks. Texts are templates of HCL. Places are
 //! those of the whole JSON value, because its text is escaped.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ROOT_BLOCKS;
@@ -76,10 +77,13 @@ impl Reader {
 
     fn body(&mut self, node: &Node, parent: Parent<'_>) -> Body {
         let mut body = Body { attributes: Vec::new(), blocks: Vec::new(), span: node.span.clone() };
+        let mut seen = HashSet::new();
         match &node.value {
-            Value::Object(_) => self.members(node, parent, &mut body),
+            Value::Object(_) => self.members(node, parent, &mut body, &mut seen),
             // A list of bodies is one body.
-            Value::Array(items) => items.iter().for_each(|item| self.members(item, parent, &mut body)),
+            Value::Array(items) => {
+                items.iter().for_each(|item| self.members(item, parent, &mut body, &mut seen));
+            }
             _ => self.wrong(node, "an object of arguments and blocks is expected here"),
         }
         body
@@ -95,7 +99,7 @@ impl Reader {
         }
     }
 
-    fn members(&mut self, node: &Node, parent: Parent<'_>, body: &mut Body) {
+    fn members(&mut self, node: &Node, parent: Parent<'_>, body: &mut Body, seen: &mut HashSet<String>) {
         if !matches!(node.value, Value::Object(_)) {
             return self.wrong(node, "an object of arguments and blocks is expected here");
         }
@@ -105,7 +109,7 @@ impl Reader {
                     let kind = (member.key.as_str(), &member.key_span);
                     self.blocks(kind, parent, &mut Vec::new(), count, &member.value, body);
                 }
-                None if body.attribute(&member.key).is_some() => self.found.push(
+                None if !seen.insert(member.key.clone()) => self.found.push(
                     Diagnostic::error(
                         "hcl/duplicate-argument",
                         format!("the argument \"{}\" is set twice", member.key),

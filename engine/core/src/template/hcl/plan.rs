@@ -1,9 +1,10 @@
 //! From build blocks to builds: each source of each build block is one, `-only` and `-except` applied.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use super::bodies::Bound;
 use super::builds::{Build, POST_PROCESSOR_COMMON, PROVISIONER_COMMON, Reader, SourceUse, Step};
@@ -16,6 +17,7 @@ use crate::hcl::syntax::Reference;
 use crate::hcl::{Val, convert};
 use crate::pattern::Glob;
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
+use crate::secret::Secret;
 use crate::template::config::Context;
 use crate::value::Text;
 
@@ -46,9 +48,10 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
         );
     }
     let mut builds: Vec<BuildPlan> = Vec::new();
+    let mut taken = HashSet::new();
     let mut names = Vec::new();
     let mut in_blocks = Diagnostics::new();
-    let mut reader = Reader { settled, found: &mut in_blocks };
+    let mut reader = Reader::new(settled, &mut in_blocks);
     template.registries.iter().for_each(|block| reader.root_registry(block));
     let blocks: Vec<Build> = template.builds.iter().map(|block| reader.build(block)).collect();
     if !in_blocks.is_empty() {
@@ -76,7 +79,7 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
             if !used.wants(&full) {
                 continue;
             }
-            if builds.iter().any(|b| b.name == full) {
+            if !taken.insert(full.clone()) {
                 found.push(
                     Diagnostic::error("template/duplicate-build", format!("two builds have the name \"{full}\""))
                         .at(&source.span)
@@ -104,12 +107,13 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
         }
     }
     used.tell(&names, !builds.is_empty() || found.has_errors() || names.is_empty(), &mut found);
-    let mut secrets = settled.secrets.clone();
+    let mut secrets: IndexSet<Secret> = settled.secrets.iter().cloned().collect();
     for build in &builds {
         build.configs().for_each(|config| {
             crate::template::plan::made_secrets(&config.resolve(None, &[]).0, &mut secrets);
         });
     }
+    let secrets = secrets.into_iter().collect();
     (Plan { builds, variables: variables(settled), secrets }, found.sorted())
 }
 
@@ -140,7 +144,7 @@ fn find_source<'t>(
     build: &Build,
     found: &mut Diagnostics,
 ) -> Option<&'t SourceBlock> {
-    let block = template.sources.iter().find(|s| s.type_name == source.type_name && s.name == source.name);
+    let block = template.source(&source.type_name, &source.name);
     if block.is_none() {
         let known: Vec<String> =
             template.sources.iter().map(|s| format!("{}.{}", s.type_name, s.name)).collect();

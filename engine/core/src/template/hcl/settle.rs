@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use indexmap::IndexSet;
 
 use super::HclTemplate;
-use super::bodies::{Bound, members};
+use super::bodies::{Bound, Budget, members};
 use super::variables::{self, VariableInputs};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::hcl::functions::Host;
@@ -51,7 +52,7 @@ pub struct Settled {
     pub(super) names: Arc<BTreeMap<String, Val>>,
     pub(super) host: Arc<dyn Host>,
     origins: Arc<Origins>,
-    pub secrets: Vec<Secret>,
+    pub secrets: Arc<Vec<Secret>>,
 }
 
 impl Settled {
@@ -106,6 +107,46 @@ fn names_of(references: &[Reference]) -> Vec<String> {
     references.iter().filter_map(name_of).collect()
 }
 
+/// What all locals may hold together, by [`Val::weight`].
+const MAX_VALUES: usize = 1 << 18;
+/// Lists and objects that may stand in each other; whoever walks a value needs a stack as deep.
+const MAX_NESTING: usize = 150;
+
+/// Room that is left for locals. Each may be small and yet hold all those before it: ten thousand locals that put the one
+/// before into a list would fill any memory, and overflow the stack.
+struct Room(usize);
+
+impl Room {
+    fn fits(&mut self, value: &Val, span: &Span, found: &mut Diagnostics) -> bool {
+        if value.depth() > MAX_NESTING {
+            found.push(
+                Diagnostic::error(
+                    "hcl/too-deep",
+                    format!("lists and objects are nested more than {MAX_NESTING} levels deep in this value"),
+                )
+                .at(span)
+                .help("no template needs that; look for locals that put each other into lists"),
+            );
+            return false;
+        }
+        match self.0.checked_sub(value.weight()) {
+            Some(left) => self.0 = left,
+            None => {
+                found.push(
+                    Diagnostic::error(
+                        "hcl/too-large",
+                        format!("with this one the locals hold more than {MAX_VALUES} values"),
+                    )
+                    .at(span)
+                    .help("look for locals that contain each other again and again"),
+                );
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// One that others depend on.
 #[derive(Clone, Copy, PartialEq)]
 enum Item {
@@ -157,6 +198,7 @@ pub async fn settle(
         names.insert("data".to_owned(), Val::Object(BTreeMap::new()));
     }
     let mut graph = Graph::new(template, &mut found);
+    let mut room = Room(MAX_VALUES);
     for item in graph.order(template, &mut found) {
         match item {
             Item::Local(at) => {
@@ -166,7 +208,7 @@ pub async fn settle(
                 if !graph.broken(item) {
                     let (v, more) = evaluate(&local.expr, &Scope::new(&names), Allow::ALL, host.as_ref());
                     found.extend(explain(&origins, more, &references));
-                    value = v;
+                    value = if room.fits(&v, &local.expr.span, &mut found) { v } else { Val::DYNAMIC };
                 }
                 let name = format!("local.{}", local.name);
                 let place = if local.sensitive { &local.name_span } else { &local.expr.span };
@@ -199,8 +241,9 @@ pub async fn settle(
             }
         }
     }
-    let mut secrets = Vec::new();
+    let mut secrets = IndexSet::new();
     names.values().for_each(|value| value.collect_secrets(&mut secrets));
+    let secrets = Arc::new(secrets.into_iter().collect());
     (Settled { names: Arc::new(names), host, origins: Arc::new(origins), secrets }, found)
 }
 
@@ -230,7 +273,8 @@ async fn data_value(
     };
     let bound = Bound::new(&block.block);
     let mut mine = Diagnostics::new();
-    let config = members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, 0);
+    let config =
+        members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, &mut Budget::default(), 0);
     let config = Node::new(Value::Object(config), header.clone());
     if !mine.has_errors() {
         mine.extend(data.check(&block.type_name, &config));
@@ -398,9 +442,16 @@ fn place(template: &HclTemplate, item: Item) -> (String, Span) {
     }
 }
 
+/// Of a circle so many members are shown.
+const SHOWN: usize = 8;
+
 fn circle_finding(template: &HclTemplate, graph: &Graph, circle: &[usize]) -> Diagnostic {
     let places: Vec<(String, Span)> = circle.iter().map(|at| place(template, graph.item(*at))).collect();
-    let mut names: Vec<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = places.iter().map(|(name, _)| name.as_str()).take(SHOWN).collect();
+    let others = format!("{} others", places.len().saturating_sub(SHOWN));
+    if places.len() > SHOWN {
+        names.push(&others);
+    }
     names.push(names[0]);
     let mut finding =
         Diagnostic::error("template/circle", format!("these depend on each other: {}", names.join(" → ")))

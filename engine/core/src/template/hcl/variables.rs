@@ -1,6 +1,6 @@
 //! Input variables: their declaration, the values that they get from outside, and their validation rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{check_arguments, literal_bool, unknown_block};
@@ -201,7 +201,7 @@ pub(super) fn values(
         out.insert(variable.name.clone(), if variable.sensitive { value.mark() } else { value });
     }
     for (name, _) in &inputs.vars {
-        if !declared.iter().any(|v| v.name == *name) {
+        if !out.contains_key(name) {
             found.push(undeclared(declared, name, Diagnostic::error).detail("it was given with -var"));
         }
     }
@@ -378,11 +378,12 @@ impl FileValues {
         found: &mut Diagnostics,
     ) -> Self {
         let mut out: BTreeMap<String, Vec<(Val, Span)>> = BTreeMap::new();
+        let names: HashSet<&str> = declared.iter().map(|v| v.name.as_str()).collect();
         let files =
             inputs.auto_files.iter().map(|f| (f, true)).chain(inputs.files.iter().map(|f| (f, false)));
         for (file, auto) in files {
             for Assigned { name, name_span, value, span } in variable_file(file, host, found) {
-                if declared.iter().any(|v| v.name == name) {
+                if names.contains(name.as_str()) {
                     out.entry(name).or_default().push((value, span));
                 } else if !auto && inputs.undeclared == Undeclared::Warn {
                     // It may be a misspelt name, and the value that of a sensitive variable.
