@@ -3,6 +3,8 @@
 //! they belong. Used before something is said of an error, and by `inspect`; a template that is sound says itself which
 //! of its values are secret.
 
+use std::collections::HashSet;
+
 use fornax_core::{Redactor, Secret};
 
 mod hcl;
@@ -22,8 +24,9 @@ pub fn register<'a>(
     }
     let mut values = Vec::new();
     let variables = template.find("\"variables\"").map_or("", |at| block(&template[at..]));
+    let set: HashSet<&str> = names.iter().map(String::as_str).collect();
     for text in std::iter::once(variables).chain(var_files) {
-        names.iter().for_each(|name| values_of(name, text, &mut values));
+        values_of_any(&set, text, &mut values);
     }
     for var in vars {
         // Also where another character stands in place of the sign between name and value.
@@ -111,12 +114,29 @@ fn string_end(text: &str, from: usize) -> Option<usize> {
     None
 }
 
-/// The values that stand behind the name, as they are written.
+/// The values that stand behind any of the names, as they are written. Where a quotation mark is missing nobody knows
+/// which of them open and which close, so each is taken for an opening one.
+fn values_of_any(names: &HashSet<&str>, text: &str, values: &mut Vec<String>) {
+    let mut quotes = text.match_indices('"').map(|(at, _)| at).peekable();
+    while let Some(open) = quotes.next() {
+        let Some(close) = quotes.peek() else { return };
+        if names.contains(&text[open + 1..*close]) {
+            value_behind(&text[close + 1..], values);
+        }
+    }
+}
+
+/// The same for one name.
 fn values_of(name: &str, text: &str, values: &mut Vec<String>) {
     let key = format!("\"{name}\"");
     for (at, _) in text.match_indices(&key) {
-        let rest = text[at + key.len()..].trim_start();
-        let Some(rest) = rest.strip_prefix(':').map(str::trim_start) else { continue };
+        value_behind(&text[at + key.len()..], values);
+    }
+}
+
+/// The value behind a key, if a colon stands between them.
+fn value_behind(rest: &str, values: &mut Vec<String>) {
+    if let Some(rest) = rest.trim_start().strip_prefix(':').map(str::trim_start) {
         match rest.chars().next() {
             Some('"') => values.extend(string(rest)),
             Some('[' | '{') => {

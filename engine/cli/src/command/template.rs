@@ -19,7 +19,7 @@ use crate::host::TemplateHost;
 /// A template or a variable file larger than this is a mistake; some files, such as `/dev/zero`, never end.
 const MAX_TEMPLATE: u64 = 16 << 20;
 /// So many findings are shown to people; programs get all.
-const MAX_SHOWN: usize = 200;
+const MAX_SHOWN: usize = 100;
 
 /// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

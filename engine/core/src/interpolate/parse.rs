@@ -128,16 +128,16 @@ impl Parser {
                 Some((Token::Word(word), ..)) => word.clone(),
                 _ => String::new(),
             };
-            let rest = || tokens[1..].to_vec();
+            let rest = tokens.get(1..).unwrap_or_default();
             match word.as_str() {
                 "end" if tokens.len() == 1 => return Ok((out, Stop::End(at))),
-                "else" => return Ok((out, Stop::Else(at, rest()))),
-                "if" => out.push(self.conditional(at, rest(), depth)?),
+                "else" => return Ok((out, Stop::Else(at, rest.to_vec()))),
+                "if" => out.push(self.conditional(at, rest, depth)?),
                 "range" | "with" => {
                     if tokens.len() == 1 {
                         return Err(error(at, format!("missing value for {word}")));
                     }
-                    let pipe = pipeline(rest(), at, depth)?;
+                    let pipe = pipeline(rest, at, depth)?;
                     let inner = usize::from(word == "range");
                     self.loops += inner;
                     let (body, end) = self.blocks(depth + 1)?;
@@ -167,7 +167,7 @@ impl Parser {
                         Some((Token::Str(name), ..)) => name.clone(),
                         _ => return Err(error(at, format!("{{{{{word}}}}} needs a name in quotes"))),
                     };
-                    let argument = tokens[2..].to_vec();
+                    let argument = &tokens[2..];
                     let pipe = match argument.is_empty() {
                         true => None,
                         false => Some(pipeline(argument, at, depth)?),
@@ -189,13 +189,13 @@ impl Parser {
                         out.push(Block::Call { name, pipe, at });
                     }
                 }
-                _ => out.push(Block::Print { pipe: pipeline(tokens, at, depth)?, at }),
+                _ => out.push(Block::Print { pipe: pipeline(&tokens, at, depth)?, at }),
             }
         }
         Ok((out, Stop::Eof))
     }
 
-    fn conditional(&mut self, at: usize, tokens: Vec<Lexed>, depth: usize) -> Result<Block, SyntaxError> {
+    fn conditional(&mut self, at: usize, tokens: &[Lexed], depth: usize) -> Result<Block, SyntaxError> {
         if tokens.is_empty() {
             return Err(error(at, "missing value for if"));
         }
@@ -215,7 +215,7 @@ impl Parser {
                     if tokens.remove(0).0 != Token::Word("if".into()) {
                         return Err(error(place, "only {{else}} and {{else if …}} are known"));
                     }
-                    condition = pipeline(tokens, place, depth)?;
+                    condition = pipeline(&tokens, place, depth)?;
                 }
             }
         }
@@ -229,8 +229,8 @@ impl Parser {
     }
 }
 
-fn pipeline(tokens: Vec<Lexed>, at: usize, depth: usize) -> Result<Pipe, SyntaxError> {
-    let mut rest = tokens.as_slice();
+fn pipeline(tokens: &[Lexed], at: usize, depth: usize) -> Result<Pipe, SyntaxError> {
+    let mut rest = tokens;
     let mut variables = Vec::new();
     let mut declares = false;
     if let [(Token::Variable(name), ..), (sign @ (Token::Declare | Token::Assign), ..), tail @ ..] = rest {
@@ -337,7 +337,7 @@ fn operands(tokens: &[Lexed], at: usize, depth: usize) -> Result<Vec<Expr>, Synt
                 if level > 0 {
                     return Err(error(*place, "unclosed left parenthesis"));
                 }
-                Expr::Paren(Box::new(pipeline(tokens[start..i - 1].to_vec(), *place, depth + 1)?), Vec::new())
+                Expr::Paren(Box::new(pipeline(&tokens[start..i - 1], *place, depth + 1)?), Vec::new())
             }
             Token::Close => return Err(error(*place, "unexpected right parenthesis")),
             Token::Comma | Token::Assign | Token::Declare | Token::Pipe => {

@@ -206,9 +206,7 @@ fn values_that_grow() {
     let source =
         format!("source \"null\" \"n\" {{\n{open}{close}}}\nbuild {{\n  sources = [\"null.n\"]\n}}\n");
     expect("t.pkr.hcl", &source, Some("template/dynamic"));
-    let steps = format!(
-        "dynamic \"post-processors\" {{\n  for_each = range(1000)\n  content {{\n    dynamic \"post-processor\" {{\n      for_each = range(1000)\n      labels = [\"manifest\"]\n      content {{}}\n    }}\n  }}\n}}\n"
-    );
+    let steps = "dynamic \"post-processors\" {\n  for_each = range(1000)\n  content {\n    dynamic \"post-processor\" {\n      for_each = range(1000)\n      labels = [\"manifest\"]\n      content {}\n    }\n  }\n}\n";
     let build = format!("source \"null\" \"n\" {{}}\nbuild {{\n  sources = [\"null.n\"]\n{steps}}}\n");
     expect("t.pkr.hcl", &build, Some("template/dynamic"));
 }

@@ -176,7 +176,7 @@ fn files_below(folder: &Path, extensions: &[&str], out: &mut Vec<PathBuf>) {
         let fits = |ext: &&str| name.to_string_lossy().ends_with(&format!(".{ext}"));
         if path.is_dir() {
             files_below(&path, extensions, out);
-        } else if extensions.iter().any(|e| fits(&e)) && entry.metadata().is_ok_and(|m| m.len() <= MAX_SEED) {
+        } else if extensions.iter().any(fits) && entry.metadata().is_ok_and(|m| m.len() <= MAX_SEED) {
             out.push(path);
         }
     }

@@ -114,7 +114,10 @@ const MAX_NESTING: usize = 150;
 
 /// Room that is left for locals. Each may be small and yet hold all those before it: ten thousand locals that put the one
 /// before into a list would fill any memory, and overflow the stack.
-struct Room(usize);
+struct Room {
+    left: usize,
+    told: bool,
+}
 
 impl Room {
     fn fits(&mut self, value: &Val, span: &Span, found: &mut Diagnostics) -> bool {
@@ -129,8 +132,9 @@ impl Room {
             );
             return false;
         }
-        match self.0.checked_sub(value.weight()) {
-            Some(left) => self.0 = left,
+        match self.left.checked_sub(value.weight()) {
+            Some(left) => self.left = left,
+            None if std::mem::replace(&mut self.told, true) => return false,
             None => {
                 found.push(
                     Diagnostic::error(
@@ -198,7 +202,7 @@ pub async fn settle(
         names.insert("data".to_owned(), Val::Object(BTreeMap::new()));
     }
     let mut graph = Graph::new(template, &mut found);
-    let mut room = Room(MAX_VALUES);
+    let mut room = Room { left: MAX_VALUES, told: false };
     for item in graph.order(template, &mut found) {
         match item {
             Item::Local(at) => {
