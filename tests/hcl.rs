@@ -219,6 +219,7 @@ build {
     lab.run(&["validate", "clouds.pkr.hcl"])
         .expect_code(1)
         .expect_says("unknown builder type \"amazon-ebs\"");
+    lab.run(&["validate", "-only=file.*", "clouds.pkr.hcl"]).expect_code(0).expect_says("\"amazon\"");
     // Not everything was built, and the end says what was not.
     let ran = lab.run(&["build", "clouds.pkr.hcl"]).expect_code(1);
     assert!(

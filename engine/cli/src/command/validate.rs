@@ -35,7 +35,10 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     let Loaded { plan, mut found, required, .. } =
         load(&source, &args.template, &redactor, needs, &data).await?;
     let parts = target::offline(&args.plugins, plan.as_ref()).await?;
-    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref()), Needed::IfUsed));
+    // Whoever asks about some builds asks for what those need, otherwise for all that the template wants.
+    let chooses = args.template.only.iter().chain(&args.template.except).any(|name| !name.is_empty());
+    let needed = if chooses { Needed::IfUsed } else { Needed::All };
+    found.extend(check_required(&required, &target::installed(parts.catalog.as_ref()), needed));
     for build in plan.iter().flat_map(|plan| &plan.builds) {
         let context = parts.prepare_context(build, &redactor, false, false);
         let (_, more) =
