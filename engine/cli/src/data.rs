@@ -129,6 +129,7 @@ impl DataSources for BuiltInData {
     fn check(&self, type_name: &str, config: &Node) -> Diagnostics {
         let known = arguments(type_name);
         let mut found = Diagnostics::new();
+        let mut misspelt = Vec::new();
         for member in config.members() {
             let is_map = member.key == "request_headers";
             let fits = match &member.value.value {
@@ -144,25 +145,34 @@ impl DataSources for BuiltInData {
                     format!("the data source \"{type_name}\" has no argument \"{}\"", member.key),
                 )
                 .at(&member.key_span);
+                misspelt.extend(near);
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
                 found.push(match near {
                     Some(near) => finding.help(format!("did you mean \"{near}\"?")),
-                    None => finding,
+                    None => finding.help(format!("known are {}", names.join(", "))),
                 });
             } else if !fits {
                 let wanted = if is_map { "a map of texts" } else { "a text" };
                 found.push(
-                    Diagnostic::error("data/wrong-type", format!("\"{}\" must be {wanted}", member.key))
-                        .at(&member.value.span),
+                    Diagnostic::error(
+                        "data/wrong-type",
+                        format!("\"{}\" must be {wanted}, not {}", member.key, member.value.kind()),
+                    )
+                    .at(&member.value.span),
                 );
             }
         }
-        for (name, _) in known.iter().filter(|(name, needed)| *needed && config.get(name).is_none()) {
+        let missing = |(name, needed): &&(&'static str, bool)| {
+            *needed && config.get(name).is_none() && !misspelt.contains(name)
+        };
+        for (name, _) in known.iter().filter(missing) {
             found.push(
                 Diagnostic::error(
                     "data/missing-argument",
                     format!("the data source \"{type_name}\" needs \"{name}\""),
                 )
-                .at(&config.span),
+                .at(&config.head())
+                .help(format!("add {name} = …")),
             );
         }
         if let Some(method) = config.get("method").and_then(Node::as_text)

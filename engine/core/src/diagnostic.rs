@@ -302,7 +302,8 @@ impl From<Diagnostic> for Diagnostics {
     }
 }
 
-/// The nearest of the known names, if one is near enough to be a slip of the pen.
+/// The nearest of the known names, if one is near enough to be a slip of the pen; else the only one that begins with
+/// the name.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match name.chars().count() {
         0..=3 => 1,
@@ -310,12 +311,22 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         _ => 3,
     };
     let lower = name.to_lowercase();
-    known
-        .into_iter()
+    let known: Vec<&str> = known.into_iter().collect();
+    let slip = known
+        .iter()
+        .copied()
         .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
+        .map(|(_, k)| k);
+    let goes_on = |k: &&&str| {
+        let rest = k.to_lowercase();
+        rest.strip_prefix(&lower).is_some_and(|rest| lower.len() > 2 && rest.starts_with(['-', '_', '.']))
+    };
+    slip.or_else(|| {
+        let mut longer = known.iter().filter(goes_on);
+        longer.next().copied().filter(|_| longer.next().is_none())
+    })
 }
 
 #[cfg(test)]

@@ -104,11 +104,14 @@ impl BuildPlan {
             if known.contains(&key.as_str()) {
                 continue;
             }
-            let near = nearest(&key, known.iter().copied()).map(|n| format!("did you mean \"{n}\"? "));
+            let help = match nearest(&key, known.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("known are {}", known.join(", ")),
+            };
             found.push(
                 Diagnostic::error("template/unknown-build-key", format!("no build has the fact \"{key}\""))
                     .at(&span)
-                    .help(format!("{}known are {}", near.unwrap_or_default(), known.join(", "))),
+                    .help(help),
             );
         }
         found

@@ -9,7 +9,6 @@
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::source::Span;
 use crate::value::{Member, Node, Text, Value};
 
 mod constraints;
@@ -74,21 +73,14 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
-/// An object as a whole is pointed at by its first character, not by all of its lines.
-fn start_of(node: &Node) -> Span {
-    let start = node.span.range().start;
-    Span::new(node.span.file(), start..start + 1)
-}
-
 struct Checker {
     found: Diagnostics,
     typing: Typing,
 }
 
 impl Checker {
-    fn wrong(&mut self, node: &Node, code: &str, summary: String) -> &mut Self {
-        self.found.push(Diagnostic::error(format!("config/{code}"), summary).at(&node.span));
-        self
+    fn wrong(&mut self, node: &Node, code: &str, summary: String) {
+        self.found.push(Diagnostic::error(code, summary).at(&node.span));
     }
 
     fn node(&mut self, node: &Node, schema: &Json, name: &str) -> Node {
@@ -119,6 +111,7 @@ impl Checker {
             _ => true,
         };
         let mut out: Vec<Member> = Vec::new();
+        let mut slips: Vec<String> = Vec::new();
         for member in members {
             let known = properties
                 .keys()
@@ -127,6 +120,7 @@ impl Checker {
             let key = known.cloned().unwrap_or_else(|| member.key.clone());
             if known.is_none() && !open {
                 let near = nearest(&member.key, properties.keys().map(String::as_str));
+                slips.extend(near.map(str::to_owned));
                 let help = match near {
                     Some(near) => format!("did you mean \"{near}\"?"),
                     None => {
@@ -155,13 +149,20 @@ impl Checker {
             out.push(Member { key, key_span: member.key_span.clone(), value });
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+            // A name that was misspelt has been told.
+            if slips.iter().any(|slip| slip == name) {
+                continue;
+            }
             if !out.iter().any(|m| m.key == name && m.value.value != Value::Null) {
                 let about = schema["properties"][name]["description"].as_str().unwrap_or_default();
                 self.found.push(
                     Diagnostic::error("config/missing-option", format!("the option \"{name}\" is missing"))
-                        .at(&start_of(node))
+                        .at(&node.head())
                         .detail(about.to_owned())
-                        .help(format!("add \"{name}\": ...")),
+                        .help(match self.typing {
+                            Typing::Weak => format!("add \"{name}\": ..."),
+                            Typing::Typed => format!("add {name} = …"),
+                        }),
                 );
             }
         }
@@ -174,7 +175,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::source::SourceFile;
+    use crate::source::{SourceFile, Span};
 
     fn config(members: &[(&str, Value)]) -> Node {
         let file = SourceFile::new("t.json", "{}");

@@ -180,6 +180,17 @@ impl Node {
         node
     }
 
+    /// Where findings about an object as a whole point: its first character, not all of its lines; the header of a
+    /// block.
+    pub fn head(&self) -> Span {
+        let range = self.span.range();
+        let text = self.span.file().text().get(range.clone()).unwrap_or_default();
+        match text.starts_with(['{', '[']) && !matches!(self.value, Value::String(_)) {
+            true => Span::new(self.span.file(), range.start..range.start + 1),
+            false => self.span.clone(),
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",

@@ -5,8 +5,11 @@ use fornax_core::Diagnostic;
 use super::reader::Reader;
 
 pub fn missing(r: &mut Reader, key: &str, why: &str, help: &str) {
+    if r.is_told(key) {
+        return;
+    }
     let diagnostic = Diagnostic::error("azure/missing-option", format!("\"{key}\" is missing: {why}"))
-        .at(r.span())
+        .at(&r.span())
         .help(help);
     r.push(diagnostic);
 }

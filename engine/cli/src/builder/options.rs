@@ -15,10 +15,26 @@ pub fn refuse_unknown(config: &Node, known: &[&str], also: &[&str], diagnostics:
                 .at(&member.key_span);
         finding = match nearest(&member.key, names()) {
             Some(near) => finding.help(format!("did you mean \"{near}\"?")),
-            None => finding.help(format!("this builder knows: {}", known.join(", "))),
+            None if also.is_empty() => finding.help(format!("this builder knows {}", known.join(", "))),
+            None => finding.help(format!(
+                "this builder knows {} and the options of SSH, which begin with ssh_",
+                known.join(", ")
+            )),
         };
         diagnostics.push(finding);
     }
+}
+
+/// Whether an option is given in a form that can't be used. Nothing more is to be said about it.
+pub fn is_unusable(config: &Node, key: &str) -> bool {
+    let member = config.members().iter().find(|m| m.key.eq_ignore_ascii_case(key));
+    member.is_some_and(|m| matches!(m.value.value, Value::Unknown | Value::Array(_) | Value::Object(_)))
+}
+
+/// Whether an option that is not known is a slip of the pen for this one.
+pub fn is_misspelt(config: &Node, key: &str, known: &[&str]) -> bool {
+    let unknown = config.members().iter().filter(|m| !known.iter().any(|k| k.eq_ignore_ascii_case(&m.key)));
+    unknown.into_iter().any(|m| nearest(&m.key, known.iter().copied()) == Some(key))
 }
 
 /// The text of an option; numbers and booleans become text as Packer does it. None where it is absent or unusable.
@@ -28,7 +44,19 @@ pub fn text(config: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<T
         Value::String(text) => Some(text.clone()),
         Value::Bool(b) => Some(Text::plain(b.to_string())),
         Value::Number(n) => Some(Text::plain(n.to_string())),
-        Value::Null | Value::Unknown => None,
+        Value::Null => None,
+        Value::Unknown => {
+            diagnostics.push(
+                Diagnostic::error(
+                    "builder/unknown-value",
+                    format!("\"{key}\" is known only while the build runs"),
+                )
+                .at(&node.span)
+                .detail("the builder needs it before it starts anything")
+                .help("use a variable or a function that does not depend on the build"),
+            );
+            None
+        }
         _ => {
             diagnostics.push(
                 Diagnostic::error(

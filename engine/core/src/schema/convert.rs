@@ -3,6 +3,9 @@
 use super::{Checker, Typing};
 use crate::value::{Node, Text, Value};
 
+/// Characters of a wrong text that a finding repeats.
+const SHOWN: usize = 40;
+
 impl Checker {
     /// Packer's weak typing: text to number and boolean, anything plain to text, one value to a list of one.
     pub(super) fn converted(&mut self, node: &Node, types: &[&str], name: &str) -> Option<Node> {
@@ -91,10 +94,15 @@ impl Checker {
                 other => other,
             })
             .collect();
+        // Many texts would do, so it matters which one this is.
+        let shown = match node.as_text().map(Text::masked) {
+            Some(text) if text.chars().count() <= SHOWN && !text.contains('\n') => format!("\"{text}\""),
+            _ => node.kind().to_owned(),
+        };
         self.wrong(
             node,
-            "wrong-type",
-            format!("\"{name}\" must be {}, not {}", wanted.join(" or "), node.kind()),
+            "config/wrong-type",
+            format!("\"{name}\" must be {}, not {shown}", wanted.join(" or ")),
         );
         None
     }

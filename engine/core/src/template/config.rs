@@ -128,7 +128,7 @@ impl JsonConfig {
             Value::Object(members) => Value::Object(
                 members
                     .iter()
-                    .map(|m| {
+                    .filter_map(|m| {
                         // Keys of the top level are option names; deeper ones are the user's own and are rendered.
                         let key =
                             if depth == 0 { None } else { self.text(&m.key, &m.key_span, build, found) };
@@ -139,12 +139,13 @@ impl JsonConfig {
                                     .detail("keys are shown in messages and can't be masked there")
                                     .help("use a variable that is not sensitive"),
                             );
+                            return None;
                         }
-                        Member {
+                        Some(Member {
                             key: key.map_or_else(|| m.key.clone(), |k| k.masked()),
                             key_span: m.key_span.clone(),
                             value: self.node(&m.value, build, depth + 1, found),
-                        }
+                        })
                     })
                     .collect(),
             ),
@@ -174,7 +175,7 @@ impl JsonConfig {
         Some(out)
     }
 
-    /// None: known only during the build.
+    /// None: known only during the build, or wrong (told).
     fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
         let unknown = RefCell::new(Vec::new());
         let user = |name: &str| {
@@ -196,7 +197,7 @@ impl JsonConfig {
             Err(Problem::Unknown) => None,
             Err(problem) => {
                 found.push(finding("this text", &problem, text, span));
-                Some(Text::default())
+                None
             }
         }
     }

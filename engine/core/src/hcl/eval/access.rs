@@ -39,6 +39,13 @@ impl Evaluator<'_> {
         if let Some(value) = scope.get(name) {
             return Cow::Borrowed(value);
         }
+        if !self.allow.variables && matches!(name, "var" | "local" | "data") {
+            return self.missing(
+                Diagnostic::error("hcl/variables-not-allowed", "variables can't be used here")
+                    .at(span)
+                    .help("write the value itself; values that depend on others belong in locals"),
+            );
+        }
         if !self.allow.variables {
             return self.missing(
                 Diagnostic::error("hcl/variables-not-allowed", "variables can't be used here")
@@ -49,7 +56,12 @@ impl Evaluator<'_> {
         }
         let names = scope.names();
         let near = nearest(name, names.iter().copied());
+        let is_in = |root: &&str| {
+            scope.get(root).and_then(|value| value.fields()).is_some_and(|fields| fields.contains_key(name))
+        };
+        let prefix = ["var", "local"].into_iter().find(is_in);
         let help = match (near, name) {
+            _ if prefix.is_some() => format!("did you mean {}.{name}?", prefix.unwrap_or_default()),
             (Some(near), _) => format!("did you mean \"{near}\"? A text needs double quotes"),
             (None, "each" | "count") => {
                 "there is neither count nor for_each on blocks; use a dynamic block".to_owned()
@@ -132,7 +144,11 @@ impl Evaluator<'_> {
                         self.missing(
                             Diagnostic::error("hcl/index", format!("there is no item {at}"))
                                 .at(span)
-                                .detail(format!("the list has {count}, counted from 0")),
+                                .detail(match count {
+                                    0 => "the list is empty".to_owned(),
+                                    1 => "the list has 1 item, number 0".to_owned(),
+                                    n => format!("the list has {n} items, counted from 0"),
+                                }),
                         )
                     }
                 },

@@ -342,7 +342,10 @@ impl Parser<'_> {
 
     fn starts_for(&self) -> bool {
         let token = self.peek();
-        token.kind == Kind::Ident && self.text(token) == "for" && self.peek_second().kind == Kind::Ident
+        let second = self.peek_second().kind;
+        token.kind == Kind::Ident
+            && self.text(token) == "for"
+            && matches!(second, Kind::Ident | Kind::OpenQuote)
     }
 
     fn object(&mut self, open: Token) -> Expr {

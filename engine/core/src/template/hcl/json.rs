@@ -105,13 +105,18 @@ impl Reader {
                     let kind = (member.key.as_str(), &member.key_span);
                     self.blocks(kind, parent, &mut Vec::new(), count, &member.value, body);
                 }
-                None if body.attribute(&member.key).is_some() => self.found.push(
-                    Diagnostic::error(
+                None if body.attribute(&member.key).is_some() => {
+                    let finding = Diagnostic::error(
                         "hcl/duplicate-argument",
                         format!("the argument \"{}\" is set twice", member.key),
                     )
-                    .at(&member.key_span),
-                ),
+                    .at(&member.key_span)
+                    .help("remove one of the two");
+                    self.found.push(match body.attribute(&member.key) {
+                        Some(first) => finding.related(&first.name_span, "first set here"),
+                        None => finding,
+                    });
+                }
                 None => body.attributes.push(Attribute {
                     name: member.key.clone(),
                     name_span: member.key_span.clone(),
@@ -146,7 +151,8 @@ impl Reader {
         }
         if left > 0 {
             if !matches!(node.value, Value::Object(_)) {
-                return self.wrong(node, &format!("the next key is a label of the \"{}\" block", kind.0));
+                let summary = format!("a label of the \"{}\" block is expected here, as a key", kind.0);
+                return self.wrong(node, &summary);
             }
             for member in node.members().iter().filter(|m| m.key != "//") {
                 labels.push(Label { text: member.key.clone(), span: member.key_span.clone() });

@@ -1,0 +1,15 @@
+variable "machines" {
+  type    = number
+  default = 0
+}
+
+variable "disk_gb" {
+  default = "64 GB"
+}
+
+locals {
+  per_machine = 100 / var.machines
+  disk        = var.disk_gb * 2
+  size        = local.disk + 1
+  name        = try(var.names[0], jsondecode("{"))
+}
