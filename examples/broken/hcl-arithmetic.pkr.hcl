@@ -8,7 +8,8 @@ variable "disk_gb" {
 }
 
 locals {
-  per_machine = 100 / var.machines
+  used        = var.machines * 20
+  per_machine = local.used / var.machines
   disk        = var.disk_gb * 2
   size        = local.disk + 1
   name        = try(var.names[0], jsondecode("{"))

@@ -335,6 +335,16 @@ mod tests {
     use crate::source::SourceFile;
 
     #[test]
+    fn a_name_is_guessed_by_its_letters_or_its_beginning() {
+        let known = ["vm_size", "cloud_environment_name", "custom_data", "custom_data_file"];
+        assert_eq!(nearest("vm_sise", known), Some("vm_size"));
+        assert_eq!(nearest("cloud", known), Some("cloud_environment_name"));
+        // Two go on like this.
+        assert_eq!(nearest("custom", known), None);
+        assert_eq!(nearest("clo", known), None);
+    }
+
+    #[test]
     fn a_finding_shows_its_line_and_what_to_do() {
         let file = SourceFile::new("web.json", "{\n  \"vm_sise\": 1\n}");
         let d = Diagnostic::error("azure/unknown-option", "unknown key \"vm_sise\"")

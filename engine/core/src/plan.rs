@@ -31,6 +31,11 @@ pub trait ConfigSource: Send + Sync {
         found
     }
 
+    /// Values that are not known because nobody was asked for them this time: they are no mistake.
+    fn not_asked(&self) -> Vec<Span> {
+        Vec::new()
+    }
+
     /// What the language lets stand for something else.
     fn typing(&self) -> Typing {
         Typing::Weak

@@ -123,9 +123,11 @@ impl Checker {
                 slips.extend(near.map(str::to_owned));
                 let help = match near {
                     Some(near) => format!("did you mean \"{near}\"?"),
-                    None => {
-                        format!("known are {}", properties.keys().cloned().collect::<Vec<_>>().join(", "))
-                    }
+                    None => match properties.keys().cloned().collect::<Vec<_>>().as_slice() {
+                        [] => "there are no options; remove it".to_owned(),
+                        [one] => format!("the only option is {one}"),
+                        all => format!("known are {}", all.join(", ")),
+                    },
                 };
                 self.found.push(
                     Diagnostic::error("config/unknown-option", format!("unknown option \"{}\"", member.key))
@@ -210,6 +212,14 @@ mod tests {
         let (node, found) = check(&config, &schema(), Typing::Weak);
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(node.expose_json(), json!({"name": "5", "count": 3, "on": true, "list": ["a", "b"]}));
+        let nine = serde_json::Number::from_f64(9.0).expect("a number");
+        let (node, found) = check(
+            &self::config(&[("name", text("x")), ("count", Value::Number(nine))]),
+            &schema(),
+            Typing::Weak,
+        );
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(node.expose_json(), json!({"name": "x", "count": 9}));
     }
 
     #[test]
@@ -224,11 +234,11 @@ mod tests {
         let (_, found) = check(&config, &schema(), Typing::Weak);
         let mut codes: Vec<&str> = found.iter().map(|d| d.code.as_str()).collect();
         codes.sort_unstable();
+        // The missing name is the one that was misspelt, and that is told once.
         assert_eq!(
             codes,
             [
                 "config/duration",
-                "config/missing-option",
                 "config/range",
                 "config/unknown-option",
                 "config/unknown-value",
@@ -236,6 +246,9 @@ mod tests {
             ]
         );
         assert_eq!(deferred(&schema()), ["command"]);
+        let (_, found) = check(&self::config(&[("on", text("true"))]), &schema(), Typing::Typed);
+        let missing: Vec<_> = found.iter().map(|d| (d.code.as_str(), d.help.as_deref())).collect();
+        assert_eq!(missing, [("config/missing-option", Some("add name = …"))]);
     }
 
     #[test]

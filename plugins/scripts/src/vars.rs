@@ -52,12 +52,7 @@ pub fn check(check: &mut Check, name: &str, formats: &[&str], name_of: fn(&str) 
         }
     }
     for (pointer, why, text) in wrong {
-        check.error(
-            &pointer,
-            &format!("{name}/environment-variable"),
-            format!("{why}: {text}"),
-            "",
-        );
+        check.error(&pointer, &format!("{name}/environment-variable"), format!("{why}: {text}"), "");
     }
     for (pointer, variable) in names {
         if let Some(why) = name_of(&variable) {

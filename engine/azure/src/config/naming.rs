@@ -29,7 +29,8 @@ pub const MACHINE: NameRule =
     NameRule { what: "the name of a virtual machine", longest: 64, also: "_-.", first: "", not_last: ".-" };
 pub const NIC: NameRule =
     NameRule { what: "the name of a network interface", longest: 80, also: "_-.", first: "", not_last: ".-" };
-pub const DISK: NameRule = NameRule { what: "the name of a disk", longest: 80, also: "_-.", first: "_", not_last: ".-" };
+pub const DISK: NameRule =
+    NameRule { what: "the name of a disk", longest: 80, also: "_-.", first: "_", not_last: ".-" };
 pub const PREFIX: NameRule =
     NameRule { what: "a prefix of names", longest: 10, also: "-", first: "", not_last: "" };
 
@@ -95,10 +96,7 @@ impl NameRule {
                 (format!("\"{key}\" can't be \"{shown}\": it ends with {}", describe(*c)), None)
             }
             Fault::Length(n) => (
-                format!(
-                    "\"{key}\" is {n} characters long; {} has at most {}",
-                    self.what, self.longest
-                ),
+                format!("\"{key}\" is {n} characters long; {} has at most {}", self.what, self.longest),
                 None,
             ),
         };

@@ -48,7 +48,8 @@ impl<'a> Reader<'a> {
 
     /// Whether nothing is to be said of an option that is not there: it is misspelt, or its value could not be used.
     pub fn is_told(&self, key: &str) -> bool {
-        self.member(key).is_some_and(|m| m.value.value == Value::Unknown) || self.misspelt.iter().any(|k| k == key)
+        self.member(key).is_some_and(|m| m.value.value == Value::Unknown)
+            || self.misspelt.iter().any(|k| k == key)
     }
 
     pub fn member(&self, key: &str) -> Option<&'a Member> {

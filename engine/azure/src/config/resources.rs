@@ -136,8 +136,9 @@ pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
         } else {
             let length = value.chars().count();
             (length > 256).then(|| {
-                let summary =
-                    format!("the value of the tag \"{name}\" has {length} characters; at most 256 are allowed");
+                let summary = format!(
+                    "the value of the tag \"{name}\" has {length} characters; at most 256 are allowed"
+                );
                 (span, summary, "shorten it")
             })
         };

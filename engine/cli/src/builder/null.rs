@@ -48,10 +48,9 @@ impl BuilderFactory for NullFactory {
             Some(CommunicatorKind::Ssh) => {
                 let options = SshOptions::from_config(config, &SshDefaults::default(), &mut found);
                 let need = |finding: Diagnostic, why: &str| {
-                    finding
-                        .at(&config.head())
-                        .detail(why.to_owned())
-                        .help("give it, or set the communicator to \"none\" if no machine is to be provisioned")
+                    finding.at(&config.head()).detail(why.to_owned()).help(
+                        "give it, or set the communicator to \"none\" if no machine is to be provisioned",
+                    )
                 };
                 let missing = |key: &str| {
                     !options::is_unusable(config, key) && !options::is_misspelt(config, key, SshOptions::KEYS)

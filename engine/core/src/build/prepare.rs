@@ -27,8 +27,9 @@ pub async fn prepare_build(
             found.extend(plan.config.explain(problems.clone()));
             found.extend(plan.check_build_keys(factory.build_data_keys()));
             let (builder, more) = factory.prepare(&config, context);
-            // What could not be evaluated is no value for the builder: that has been told.
-            let told: Vec<Span> = problems.iter().filter_map(|p| p.span.clone()).collect();
+            // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it.
+            let mut told = plan.config.not_asked();
+            told.extend(problems.iter().filter_map(|p| p.span.clone()));
             let is_new = |finding: &Diagnostic| {
                 !finding.span.as_ref().is_some_and(|span| told.iter().any(|t| t.overlaps(span)))
             };
@@ -120,8 +121,7 @@ fn unknown_type(what: &str, name: &str, span: &Span, mut known: Vec<&str>) -> Di
         "provisioner" => "build/unknown-provisioner",
         _ => "build/unknown-post-processor",
     };
-    let finding =
-        Diagnostic::error(code, format!("unknown {what} type \"{name}\"")).at(span).detail(there);
+    let finding = Diagnostic::error(code, format!("unknown {what} type \"{name}\"")).at(span).detail(there);
     match (nearest(name, known.iter().copied()), what) {
         (Some(near), _) => finding.help(format!("did you mean \"{near}\"?")),
         (None, "builder") => {

@@ -439,7 +439,9 @@ impl<'a> Parser<'a> {
                         &span,
                     )
                     .detail(format!("here is {found}"))
-                    .help(format!("write `{word} = …` if an argument is meant, else add the brace on this line"));
+                    .help(format!(
+                        "write `{word} = …` if an argument is meant, else add the brace on this line"
+                    ));
                     return None;
                 }
             }

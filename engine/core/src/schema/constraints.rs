@@ -60,8 +60,7 @@ impl Checker {
                 let count = items.len() as f64;
                 let counted = |n: f64| format!("{n} item{}", if n == 1.0 { "" } else { "s" });
                 if let Some(min) = number("minItems").filter(|min| count < *min) {
-                    let summary =
-                        format!("\"{name}\" has {}; it needs at least {min}", counted(count));
+                    let summary = format!("\"{name}\" has {}; it needs at least {min}", counted(count));
                     self.wrong(node, "config/count", summary);
                 }
                 if let Some(max) = number("maxItems").filter(|max| count > *max) {
@@ -71,7 +70,11 @@ impl Checker {
                 if schema["uniqueItems"] == true {
                     for (i, item) in items.iter().enumerate() {
                         if item.value != Value::Unknown && items[..i].iter().any(|n| n.value == item.value) {
-                            self.wrong(item, "config/duplicate-item", format!("this stands twice in \"{name}\""));
+                            self.wrong(
+                                item,
+                                "config/duplicate-item",
+                                format!("this stands twice in \"{name}\""),
+                            );
                         }
                     }
                 }

@@ -18,11 +18,14 @@ impl Checker {
         match &node.value {
             Value::Null if is("null") => return Some(node.clone()),
             Value::Bool(_) if is("boolean") => return Some(node.clone()),
-            Value::Number(n)
-                if is("number") || (is("integer") && n.as_f64().is_some_and(|f| f.fract() == 0.0)) =>
-            {
-                return Some(node.clone());
+            // A whole number may be written as 9.0; components take it as 9.
+            Value::Number(n) if is("integer") && !is("number") && n.is_f64() => {
+                let whole = n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15);
+                if let Some(whole) = whole {
+                    return like(Value::Number((whole as i64).into()));
+                }
             }
+            Value::Number(_) if is("number") || is("integer") => return Some(node.clone()),
             Value::String(_) if is("string") => return Some(node.clone()),
             Value::Array(_) if is("array") => return Some(node.clone()),
             Value::Object(_) if is("object") => return Some(node.clone()),

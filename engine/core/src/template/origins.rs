@@ -36,11 +36,8 @@ impl Origins {
 
     fn explained(&self, mut finding: Diagnostic, uses: &[Use]) -> Diagnostic {
         let Some(place) = finding.span.clone().filter(|_| !finding.is_echo) else { return finding };
-        let mut names: Vec<&str> = uses
-            .iter()
-            .filter(|(_, span)| span.overlaps(&place))
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let mut names: Vec<&str> =
+            uses.iter().filter(|(_, span)| span.overlaps(&place)).map(|(name, _)| name.as_str()).collect();
         let mut next = 0;
         // Names that a value is made of come behind those that are written at the place.
         while let Some(name) = names.get(next).copied().filter(|_| finding.related.len() < SHOWN) {

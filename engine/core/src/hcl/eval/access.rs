@@ -142,13 +142,13 @@ impl Evaluator<'_> {
                     None => {
                         let count = items.len();
                         self.missing(
-                            Diagnostic::error("hcl/index", format!("there is no item {at}"))
-                                .at(span)
-                                .detail(match count {
+                            Diagnostic::error("hcl/index", format!("there is no item {at}")).at(span).detail(
+                                match count {
                                     0 => "the list is empty".to_owned(),
                                     1 => "the list has 1 item, number 0".to_owned(),
                                     n => format!("the list has {n} items, counted from 0"),
-                                }),
+                                },
+                            ),
                         )
                     }
                 },

@@ -111,9 +111,9 @@ impl Parser<'_> {
                 Kind::OpenBracket if self.peek_second().kind == Kind::Star => {
                     self.next();
                     self.with_newlines(false, |p| {
-                        p.next();
+                        let star = p.next();
                         if p.take(Kind::CloseBracket).is_none() {
-                            let span = p.span(p.peek());
+                            let span = p.span(star);
                             p.error("hcl/splat-unclosed", "a splat ends with a bracket", &span)
                                 .help("write [*]");
                         }

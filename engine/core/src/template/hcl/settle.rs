@@ -51,6 +51,8 @@ pub struct Settled {
     pub(super) names: Arc<BTreeMap<String, Val>>,
     pub(super) host: Arc<dyn Host>,
     origins: Arc<Origins>,
+    /// Data sources were asked.
+    data_read: bool,
     pub secrets: Vec<Secret>,
 }
 
@@ -58,6 +60,15 @@ impl Settled {
     /// Adds to findings where the values of the names at their places were given.
     pub(super) fn explain(&self, found: Diagnostics, references: &[Reference]) -> Diagnostics {
         explain(&self.origins, found, references)
+    }
+
+    /// Whether a name stands for what a data source would give, which was not asked.
+    pub(super) fn is_not_asked(&self, reference: &Reference) -> bool {
+        match (reference.root.as_str(), reference.names.first()) {
+            ("data", _) => !self.data_read,
+            ("local", Some(name)) => !self.data_read && !self.field("local", name).is_wholly_known(),
+            _ => false,
+        }
     }
 
     pub(super) fn field(&self, root: &str, name: &str) -> Val {
@@ -201,7 +212,8 @@ pub async fn settle(
     }
     let mut secrets = Vec::new();
     names.values().for_each(|value| value.collect_secrets(&mut secrets));
-    (Settled { names: Arc::new(names), host, origins: Arc::new(origins), secrets }, found)
+    let (names, origins, data_read) = (Arc::new(names), Arc::new(origins), options.read_data);
+    (Settled { names, host, origins, data_read, secrets }, found)
 }
 
 async fn data_value(

@@ -90,11 +90,12 @@ impl Reader {
         let member = common.iter().find(|m| m.key == key)?;
         let text = self.scalar(&member.value, key)?;
         parse_duration(&text)
-            .map_err(|why| {
+            .map_err(|_| {
                 self.found.push(
                     Diagnostic::error("template/duration", format!("\"{key}\" can't be read"))
                         .at(&member.value.span)
-                        .detail(why),
+                        .detail(format!("{text:?} is not a duration"))
+                        .help("a number and a unit, such as \"30s\", \"5m\" or \"1h30m\""),
                 )
             })
             .ok()
