@@ -1,5 +1,5 @@
 variable "admin" {
-  default = "admin"
+  default = "Admin"
 }
 
 variable "key_type" {
@@ -7,7 +7,7 @@ variable "key_type" {
 }
 
 locals {
-  login = { user = var.admin, key = var.key_type }
+  login = lower(var.admin)
 }
 
 source "azure-arm" "web" {
@@ -18,9 +18,9 @@ source "azure-arm" "web" {
   image_offer             = "debian-12"
   image_sku               = "12"
   skip_create_image       = true
-  ssh_username            = local.login.user
+  ssh_username            = local.login
   ssh_password            = "geheim"
-  temporary_key_pair_type = local.login.key
+  temporary_key_pair_type = var.key_type
 }
 
 build {

@@ -28,7 +28,11 @@ pub fn one_of(r: &mut Reader, key: &str, words: &[&str]) -> Option<String> {
     let help = match fornax_core::diagnostic::nearest(&word.value, words.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => {
-            format!("write {}", words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "))
+            let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+            match words.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("write {} or {last}", rest.join(", ")),
+                _ => format!("write {}", words.concat()),
+            }
         }
     };
     r.push(word.error("azure/invalid-value", format!("\"{key}\" can't be \"{}\"", word.shown)).help(help));

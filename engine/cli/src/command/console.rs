@@ -167,7 +167,7 @@ fn piped(session: &Session, redactor: &Redactor, json: bool) -> Result<Exit, Cli
                 // Not `show`: no template is wrong.
                 match json {
                     true => show(&found, json, redactor),
-                    false => for_people(&found).for_each(|f| eprint!("{}", f.render_masked(redactor))),
+                    false => for_people(&found).for_each(|f| eprintln!("{}", f.render_masked(redactor))),
                 }
                 exit = Exit::Failed;
             }

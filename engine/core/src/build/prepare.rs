@@ -29,7 +29,9 @@ pub async fn prepare_build(
             let (builder, more) = factory.prepare(&config, context);
             // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it.
             let mut told = plan.config.not_asked();
-            told.extend(problems.iter().filter_map(|p| p.span.clone()));
+            for problem in problems.iter() {
+                told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
+            }
             let is_new = |finding: &Diagnostic| {
                 !finding.span.as_ref().is_some_and(|span| told.iter().any(|t| t.overlaps(span)))
             };

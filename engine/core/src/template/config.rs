@@ -80,9 +80,16 @@ pub(super) fn finding(what: &str, problem: &Problem, text: &str, span: &Span) ->
 /// Who meant no action at all learns how to write the braces.
 pub(super) fn with_help(finding: Diagnostic, text: &str) -> Diagnostic {
     match interpolate::check_syntax(text) {
-        Ok(()) => finding,
-        Err(_) => finding.help("if {{ is meant as it stands, write {{`{{`}}"),
+        Ok(()) if unknown_function(&finding.summary).is_none() => finding,
+        _ => finding.help("if {{ is meant as it stands, write {{`{{`}}"),
     }
+}
+
+/// The name of a function that a message says is not there.
+fn unknown_function(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("function \"")?;
+    let (name, rest) = rest.split_once('"')?;
+    (rest == " not defined").then_some(name)
 }
 
 /// The place in the source of the action, or the part of it, that begins at a byte of a text.
@@ -196,7 +203,14 @@ impl JsonConfig {
             Ok(text) => Some(text),
             Err(Problem::Unknown) => None,
             Err(problem) => {
-                found.push(finding("this text", &problem, text, span));
+                let finding = finding("this text", &problem, text, span);
+                let variable = unknown_function(&finding.summary)
+                    .filter(|name| self.context.variables.contains_key(*name))
+                    .map(|name| format!("a variable is written {{{{user `{name}`}}}}"));
+                found.push(match variable {
+                    Some(help) => finding.help(help),
+                    None => finding,
+                });
                 None
             }
         }

@@ -112,7 +112,7 @@ fn mistakes_of_form_are_told_with_a_way_out() {
         ),
         (
             format!("{{{n},\"provisioners\":[{{\"type\":\"s\",\"override\":{{\"web\":{{}}}}}}]}}"),
-            "1:71 template/unknown-build \"override\" names \"web\", which is no build | the builds are null",
+            "1:71 template/unknown-build \"override\" names \"web\", which is no build | the only build is null",
         ),
         (
             format!("{{{n},\"provisioners\":[{{\"type\":\"s\",\"max_retries\":\"many\"}}]}}"),

@@ -55,6 +55,8 @@ struct Parent<'a> {
 const NOT_EXPANDED: [&str; 7] =
     ["", "packer", "required_plugins", "variable", "variables", "locals", "local"];
 
+const OBJECT: &str = "an object of arguments and blocks is expected here";
+
 struct Reader {
     found: Diagnostics,
 }
@@ -80,24 +82,25 @@ impl Reader {
             Value::Object(_) => self.members(node, parent, &mut body),
             // A list of bodies is one body.
             Value::Array(items) => items.iter().for_each(|item| self.members(item, parent, &mut body)),
-            _ => self.wrong(node, "an object of arguments and blocks is expected here"),
+            _ => self.wrong(node, OBJECT, "write {\"argument\": value}"),
         }
         body
     }
 
-    fn wrong(&mut self, node: &Node, summary: &str) {
+    fn wrong(&mut self, node: &Node, summary: &str, help: &str) {
         if !matches!(node.value, Value::Unknown) {
             self.found.push(
                 Diagnostic::error("hcl/json", summary)
                     .at(&node.span)
-                    .detail(format!("here is {}", node.kind())),
+                    .detail(format!("here is {}", node.kind()))
+                    .help(help),
             );
         }
     }
 
     fn members(&mut self, node: &Node, parent: Parent<'_>, body: &mut Body) {
         if !matches!(node.value, Value::Object(_)) {
-            return self.wrong(node, "an object of arguments and blocks is expected here");
+            return self.wrong(node, OBJECT, "write {\"argument\": value}");
         }
         for member in node.members().iter().filter(|m| m.key != "//") {
             match Self::labels(parent, &member.key) {
@@ -152,7 +155,8 @@ impl Reader {
         if left > 0 {
             if !matches!(node.value, Value::Object(_)) {
                 let summary = format!("a label of the \"{}\" block is expected here, as a key", kind.0);
-                return self.wrong(node, &summary);
+                let help = format!("write \"{}\": {{\"LABEL\": {{ … }}}}", kind.0);
+                return self.wrong(node, &summary, &help);
             }
             for member in node.members().iter().filter(|m| m.key != "//") {
                 labels.push(Label { text: member.key.clone(), span: member.key_span.clone() });

@@ -414,10 +414,14 @@ fn circle_finding(template: &HclTemplate, graph: &Graph, circle: &[usize]) -> Di
     let places: Vec<(String, Span)> = circle.iter().map(|at| place(template, graph.item(*at))).collect();
     let mut names: Vec<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
     names.push(names[0]);
-    let mut finding =
-        Diagnostic::error("template/circle", format!("these depend on each other: {}", names.join(" → ")))
-            .at(&places[0].1)
-            .help("at least one of them must not refer to the others");
+    let (summary, help) = match names.as_slice() {
+        [one, _] => (format!("{one} refers to itself"), "give it a value of its own"),
+        names => (
+            format!("these depend on each other: {}", names.join(" → ")),
+            "at least one of them must not refer to the others",
+        ),
+    };
+    let mut finding = Diagnostic::error("template/circle", summary).at(&places[0].1).help(help);
     for (name, span) in places.iter().skip(1).take(4) {
         finding = finding.related(span, name.clone());
     }
