@@ -67,7 +67,8 @@ fn examples_and_templates_of_the_repository_are_taken() {
     let judge = Judge::new(&lab, &[]);
     let mut count = 0;
     for file in files_below(&workspace().join("examples")) {
-        if file.extension().is_some_and(|e| e == "json") {
+        let is_broken = file.components().any(|part| part.as_os_str() == "broken");
+        if file.extension().is_some_and(|e| e == "json") && !is_broken {
             judge.takes(&read(&file));
             count += 1;
         }

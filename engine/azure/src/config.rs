@@ -130,8 +130,9 @@ impl Config {
     /// Reads and checks. None if there are errors.
     pub fn read(node: &Node, around: &Surroundings) -> (Option<Config>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::check(node, &mut found);
+        let misspelt = options::check(node, &mut found);
         let mut r = Reader::new(node, &mut found);
+        r.misspelt = misspelt;
         let cloud = login::cloud(&mut r, around);
         let credentials = login::credentials(&mut r, around);
         image::check_os(&mut r);

@@ -344,7 +344,7 @@ pub struct DocsArgs {
     /// The same as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// The type to show; all are listed without it
+    /// The type to show, or `functions`; all types are listed without it
     #[arg(value_name = "TYPE")]
     pub type_name: Option<String>,
 }

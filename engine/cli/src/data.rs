@@ -177,6 +177,7 @@ impl DataSources for BuiltInData {
         let properties = schema["properties"].as_object().cloned().unwrap_or_default();
         let known = || properties.keys().map(String::as_str);
         let mut found = Diagnostics::new();
+        let mut misspelt = Vec::new();
         for member in config.members() {
             let is_map = properties.get(&member.key).is_some_and(|p| p["type"] == "object");
             let fits = match &member.value.value {
@@ -192,26 +193,32 @@ impl DataSources for BuiltInData {
                     format!("the data source \"{type_name}\" has no argument \"{}\"", member.key),
                 )
                 .at(&member.key_span);
+                misspelt.extend(near);
+                let names: Vec<&str> = known().collect();
                 found.push(match near {
                     Some(near) => finding.help(format!("did you mean \"{near}\"?")),
-                    None => finding,
+                    None => finding.help(format!("known are {}", names.join(", "))),
                 });
             } else if !fits {
                 let wanted = if is_map { "a map of texts" } else { "a text" };
                 found.push(
-                    Diagnostic::error("data/wrong-type", format!("\"{}\" must be {wanted}", member.key))
-                        .at(&member.value.span),
+                    Diagnostic::error(
+                        "data/wrong-type",
+                        format!("\"{}\" must be {wanted}, not {}", member.key, member.value.kind()),
+                    )
+                    .at(&member.value.span),
                 );
             }
         }
         let required = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
-        for name in required.filter(|name| config.get(name).is_none()) {
+        for name in required.filter(|name| config.get(name).is_none() && !misspelt.contains(name)) {
             found.push(
                 Diagnostic::error(
                     "data/missing-argument",
                     format!("the data source \"{type_name}\" needs \"{name}\""),
                 )
-                .at(&config.span),
+                .at(&config.head())
+                .help(format!("add {name} = …")),
             );
         }
         if let Some(method) = config.get("method").and_then(Node::as_text)

@@ -331,7 +331,8 @@ impl From<Diagnostic> for Diagnostics {
 /// Names that one is compared with.
 const MAX_COMPARED: usize = 1000;
 
-/// The nearest of the known names, if one is near enough to be a slip of the pen.
+/// The nearest of the known names, if one is near enough to be a slip of the pen; else the only one that begins with
+/// the name.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match name.chars().count() {
         0..=3 => 1,
@@ -340,19 +341,38 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     };
     let lower = name.to_lowercase();
     // Among thousands of names the comparison would take longer than all the rest, for each name that is wrong.
-    known
-        .into_iter()
-        .take(MAX_COMPARED)
+    let known: Vec<&str> = known.into_iter().take(MAX_COMPARED).collect();
+    let slip = known
+        .iter()
+        .copied()
         .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
+        .map(|(_, k)| k);
+    let goes_on = |k: &&&str| {
+        let rest = k.to_lowercase();
+        rest.strip_prefix(&lower).is_some_and(|rest| lower.len() > 2 && rest.starts_with(['-', '_', '.']))
+    };
+    slip.or_else(|| {
+        let mut longer = known.iter().filter(goes_on);
+        longer.next().copied().filter(|_| longer.next().is_none())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::SourceFile;
+
+    #[test]
+    fn a_name_is_guessed_by_its_letters_or_its_beginning() {
+        let known = ["vm_size", "cloud_environment_name", "custom_data", "custom_data_file"];
+        assert_eq!(nearest("vm_sise", known), Some("vm_size"));
+        assert_eq!(nearest("cloud", known), Some("cloud_environment_name"));
+        // Two go on like this.
+        assert_eq!(nearest("custom", known), None);
+        assert_eq!(nearest("clo", known), None);
+    }
 
     #[test]
     fn a_finding_shows_its_line_and_what_to_do() {

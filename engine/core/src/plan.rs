@@ -31,6 +31,11 @@ pub trait ConfigSource: Send + Sync {
         found
     }
 
+    /// Values that are not known because nobody was asked for them this time: they are no mistake.
+    fn not_asked(&self) -> Vec<Span> {
+        Vec::new()
+    }
+
     /// What the language lets stand for something else.
     fn typing(&self) -> Typing {
         Typing::Weak
@@ -104,11 +109,14 @@ impl BuildPlan {
             if known.contains(&key.as_str()) {
                 continue;
             }
-            let near = nearest(&key, known.iter().copied()).map(|n| format!("did you mean \"{n}\"? "));
+            let help = match nearest(&key, known.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("known are {}", known.join(", ")),
+            };
             found.push(
                 Diagnostic::error("template/unknown-build-key", format!("no build has the fact \"{key}\""))
                     .at(&span)
-                    .help(format!("{}known are {}", near.unwrap_or_default(), known.join(", "))),
+                    .help(help),
             );
         }
         found

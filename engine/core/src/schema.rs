@@ -9,7 +9,6 @@
 use serde_json::Value as Json;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::source::Span;
 use crate::value::{Member, Node, Text, Value};
 
 pub mod common;
@@ -77,21 +76,14 @@ fn types(schema: &Json) -> Vec<&str> {
     }
 }
 
-/// An object as a whole is pointed at by its first character, not by all of its lines.
-fn start_of(node: &Node) -> Span {
-    let start = node.span.range().start;
-    Span::new(node.span.file(), start..start + 1)
-}
-
 struct Checker {
     found: Diagnostics,
     typing: Typing,
 }
 
 impl Checker {
-    fn wrong(&mut self, node: &Node, code: &str, summary: String) -> &mut Self {
-        self.found.push(Diagnostic::error(format!("config/{code}"), summary).at(&node.span));
-        self
+    fn wrong(&mut self, node: &Node, code: &str, summary: String) {
+        self.found.push(Diagnostic::error(code, summary).at(&node.span));
     }
 
     fn node(&mut self, node: &Node, schema: &Json, name: &str) -> Node {
@@ -122,6 +114,7 @@ impl Checker {
             _ => true,
         };
         let mut out: Vec<Member> = Vec::new();
+        let mut slips: Vec<String> = Vec::new();
         for member in members {
             let known = properties
                 .keys()
@@ -130,11 +123,14 @@ impl Checker {
             let key = known.cloned().unwrap_or_else(|| member.key.clone());
             if known.is_none() && !open {
                 let near = nearest(&member.key, properties.keys().map(String::as_str));
+                slips.extend(near.map(str::to_owned));
                 let help = match near {
                     Some(near) => format!("did you mean \"{near}\"?"),
-                    None => {
-                        format!("known are {}", properties.keys().cloned().collect::<Vec<_>>().join(", "))
-                    }
+                    None => match properties.keys().cloned().collect::<Vec<_>>().as_slice() {
+                        [] => "there are no options; remove it".to_owned(),
+                        [one] => format!("the only option is {one}"),
+                        all => format!("known are {}", all.join(", ")),
+                    },
                 };
                 self.found.push(
                     Diagnostic::error("config/unknown-option", format!("unknown option \"{}\"", member.key))
@@ -158,13 +154,20 @@ impl Checker {
             out.push(Member { key, key_span: member.key_span.clone(), value });
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+            // A name that was misspelt has been told.
+            if slips.iter().any(|slip| slip == name) {
+                continue;
+            }
             if !out.iter().any(|m| m.key == name && m.value.value != Value::Null) {
                 let about = schema["properties"][name]["description"].as_str().unwrap_or_default();
                 self.found.push(
                     Diagnostic::error("config/missing-option", format!("the option \"{name}\" is missing"))
-                        .at(&start_of(node))
+                        .at(&node.head())
                         .detail(about.to_owned())
-                        .help(format!("add \"{name}\": ...")),
+                        .help(match self.typing {
+                            Typing::Weak => format!("add \"{name}\": ..."),
+                            Typing::Typed => format!("add {name} = …"),
+                        }),
                 );
             }
         }
@@ -177,7 +180,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::source::SourceFile;
+    use crate::source::{SourceFile, Span};
 
     fn config(members: &[(&str, Value)]) -> Node {
         let file = SourceFile::new("t.json", "{}");
@@ -212,6 +215,14 @@ mod tests {
         let (node, found) = check(&config, &schema(), Typing::Weak);
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(node.expose_json(), json!({"name": "5", "count": 3, "on": true, "list": ["a", "b"]}));
+        let nine = serde_json::Number::from_f64(9.0).expect("a number");
+        let (node, found) = check(
+            &self::config(&[("name", text("x")), ("count", Value::Number(nine))]),
+            &schema(),
+            Typing::Weak,
+        );
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(node.expose_json(), json!({"name": "x", "count": 9}));
     }
 
     #[test]
@@ -226,11 +237,11 @@ mod tests {
         let (_, found) = check(&config, &schema(), Typing::Weak);
         let mut codes: Vec<&str> = found.iter().map(|d| d.code.as_str()).collect();
         codes.sort_unstable();
+        // The missing name is the one that was misspelt, and that is told once.
         assert_eq!(
             codes,
             [
                 "config/duration",
-                "config/missing-option",
                 "config/range",
                 "config/unknown-option",
                 "config/unknown-value",
@@ -238,6 +249,9 @@ mod tests {
             ]
         );
         assert_eq!(deferred(&schema()), ["command"]);
+        let (_, found) = check(&self::config(&[("on", text("true"))]), &schema(), Typing::Typed);
+        let missing: Vec<_> = found.iter().map(|d| (d.code.as_str(), d.help.as_deref())).collect();
+        assert_eq!(missing, [("config/missing-option", Some("add name = …"))]);
     }
 
     #[test]

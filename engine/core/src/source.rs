@@ -95,6 +95,13 @@ impl Span {
     }
 }
 
+impl Span {
+    /// Whether some of the text belongs to both.
+    pub fn overlaps(&self, other: &Span) -> bool {
+        Arc::ptr_eq(&self.file, &other.file) && self.start < other.end && other.start < self.end
+    }
+}
+
 impl PartialEq for Span {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.file, &other.file) && self.start == other.start && self.end == other.end

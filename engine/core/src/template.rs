@@ -40,6 +40,8 @@ pub struct Template {
     /// Names and where they are listed.
     pub sensitive: Vec<(String, Span)>,
     pub builders: Vec<BuilderBlock>,
+    /// Why there is no builder has been told.
+    builders_told: bool,
     pub provisioners: Vec<ProvisionerBlock>,
     pub error_cleanup: Option<ProvisionerBlock>,
     pub post_processors: Vec<Vec<PostProcessorBlock>>,

@@ -191,6 +191,19 @@ impl Node {
         node
     }
 
+    /// Where findings about an object as a whole point: its first character, not all of its lines. A block of HCL, whose
+    /// place is its header, is pointed at by that, and other values by all of them.
+    pub fn head(&self) -> Span {
+        let range = self.span.range();
+        let text = self.span.file().text().get(range.clone()).unwrap_or_default();
+        match &self.value {
+            Value::Object(_) if text.starts_with('{') => {
+                Span::new(self.span.file(), range.start..range.start + 1)
+            }
+            _ => self.span.clone(),
+        }
+    }
+
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",

@@ -73,10 +73,14 @@ pub fn check(check: &mut Check, name: &str, look: &Look) {
     }
     if !inline && !script && !scripts {
         let empty = check.get("/inline").is_some();
-        let (pointer, code) = if empty { ("/inline", "inline-empty") } else { ("", "no-script") };
+        let (pointer, code) = if empty {
+            ("/inline", format!("{name}/inline-empty"))
+        } else {
+            ("", format!("{name}/no-script"))
+        };
         check.error(
             pointer,
-            &format!("{name}/{code}"),
+            &code,
             "Either a script file or inline script must be specified",
             "Set one of `inline`, `script` and `scripts`.",
         );

@@ -29,6 +29,8 @@ pub fn collect(
 /// Checks `environment_vars`, `env` and the options that hold a format. `name_of` says what is wrong with the name of
 /// a variable, if anything is.
 pub fn check(check: &mut Check, name: &str, formats: &[&str], name_of: fn(&str) -> Option<&'static str>) {
+    const FORM: &str = "Environment variable not in format 'key=value'";
+    const NAME: &str = "The name of an environment variable can't be empty or contain `=`";
     let mut names = Vec::new();
     let mut wrong = Vec::new();
     for (index, pair) in
@@ -37,25 +39,20 @@ pub fn check(check: &mut Check, name: &str, formats: &[&str], name_of: fn(&str) 
         let pointer = format!("/environment_vars/{index}");
         match pair.as_str().map(|pair| (pair, split(pair))) {
             Some((_, Some((name, _)))) => names.push((pointer, name.to_owned())),
-            Some((pair, None)) => wrong.push((pointer, pair.to_owned())),
+            Some((pair, None)) => wrong.push((pointer, FORM, pair.to_owned())),
             None => {}
         }
     }
     for name in check.get("/env").and_then(Value::as_object).into_iter().flat_map(|env| env.keys()) {
         let pointer = format!("/env/{}", name.replace('~', "~0").replace('/', "~1"));
         if name.is_empty() || name.contains('=') {
-            wrong.push((pointer, name.clone()));
+            wrong.push((pointer, NAME, name.clone()));
         } else {
             names.push((pointer, name.clone()));
         }
     }
-    for (pointer, pair) in wrong {
-        check.error(
-            &pointer,
-            &format!("{name}/environment-variable"),
-            format!("Environment variable not in format 'key=value': {pair}"),
-            "",
-        );
+    for (pointer, why, text) in wrong {
+        check.error(&pointer, &format!("{name}/environment-variable"), format!("{why}: {text}"), "");
     }
     for (pointer, variable) in names {
         if let Some(why) = name_of(&variable) {

@@ -5,8 +5,11 @@ use fornax_core::Diagnostic;
 use super::reader::Reader;
 
 pub fn missing(r: &mut Reader, key: &str, why: &str, help: &str) {
+    if r.is_told(key) {
+        return;
+    }
     let diagnostic = Diagnostic::error("azure/missing-option", format!("\"{key}\" is missing: {why}"))
-        .at(r.span())
+        .at(&r.span())
         .help(help);
     r.push(diagnostic);
 }
@@ -25,7 +28,11 @@ pub fn one_of(r: &mut Reader, key: &str, words: &[&str]) -> Option<String> {
     let help = match fornax_core::diagnostic::nearest(&word.value, words.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => {
-            format!("write {}", words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(" or "))
+            let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+            match words.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("write {} or {last}", rest.join(", ")),
+                _ => format!("write {}", words.concat()),
+            }
         }
     };
     r.push(word.error("azure/invalid-value", format!("\"{key}\" can't be \"{}\"", word.shown)).help(help));

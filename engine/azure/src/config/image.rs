@@ -54,6 +54,11 @@ pub fn source(r: &mut Reader) -> Option<Source> {
     }
     let help = "a marketplace image is named by image_publisher, image_offer and image_sku, a managed image by \
                 custom_managed_image_name and custom_managed_image_resource_group_name";
+    if !marketplace && !MARKETPLACE.iter().chain(&MANAGED).any(|key| r.is_told(key)) {
+        let summary = "nothing says which image the machine starts from";
+        r.push(Diagnostic::error("azure/missing-option", summary).at(&r.span()).help(help));
+        return None;
+    }
     for key in MARKETPLACE {
         if !r.is_set(key) {
             missing(r, key, "it names the source image", help);
@@ -76,6 +81,7 @@ pub fn plan(r: &mut Reader) -> Option<Plan> {
             let near = fornax_core::diagnostic::nearest(&member.key, known);
             let help = near
                 .map_or_else(|| format!("it has {}", known.join(", ")), |n| format!("did you mean \"{n}\"?"));
+            within.misspelt.extend(near.map(str::to_owned));
             let summary = format!("plan_info has no option \"{}\"", member.key);
             within.push(Diagnostic::error("azure/unknown-option", summary).at(&member.key_span).help(help));
         }
@@ -115,13 +121,13 @@ pub fn destination(r: &mut Reader, skip: bool) -> Option<ImageName> {
             r,
             "managed_image_name",
             "managed_image_resource_group_name is useless without it",
-            "give both",
+            "say what the image is called",
         ),
         (Some(_), None) => missing(
             r,
             "managed_image_resource_group_name",
             "it says where managed_image_name will be",
-            "give both",
+            "name a resource group that exists",
         ),
         (Some(_), Some(_)) => {}
     }

@@ -23,7 +23,7 @@ pub fn cloud(r: &mut Reader, around: &Surroundings) -> Option<CloudChoice> {
     if let Some(host) = (around.env)("ARM_METADATA_URL").filter(|h| !h.is_empty()) {
         if let Err(error) = crate::cloud::metadata_url(&host) {
             let diagnostic = Diagnostic::error("azure/invalid-value", format!("ARM_METADATA_URL: {error}"));
-            r.push(diagnostic.at(r.span()));
+            r.push(diagnostic.at(&r.span()));
             return None;
         }
         return Some(CloudChoice::Metadata(host));
@@ -68,20 +68,20 @@ pub fn credentials(r: &mut Reader, around: &Surroundings) -> Credentials {
             "azure/not-supported-yet",
             "logging in with a managed identity is not supported yet, and no credentials are given",
         )
-        .at(r.span())
+        .at(&r.span())
         .help("give client_id, client_secret and subscription_id (and tenant_id) of a service principal");
         r.push(diagnostic);
         return credentials;
     }
     for (key, given) in given {
-        if !given {
+        if !given && !r.is_told(key) {
             // An empty text usually comes from an environment variable that is not set.
             let help = if r.member(key).is_some() {
                 "its value is empty: is the variable or environment variable that it comes from set?"
             } else {
                 "a service principal has client_id, client_secret and subscription_id: az ad sp create-for-rbac"
             };
-            let span = r.member(key).map_or_else(|| r.span().clone(), |m| m.value.span.clone());
+            let span = r.value_span(key);
             let summary = format!("\"{key}\" is missing: it is needed to log in");
             r.push(Diagnostic::error("azure/missing-option", summary).at(&span).help(help));
         }

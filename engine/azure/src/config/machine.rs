@@ -22,7 +22,7 @@ pub fn disk_size(r: &mut Reader) -> Option<i32> {
     let size = r.int("os_disk_size_gb").filter(|s| *s > 0)?;
     if size > 4095 {
         let summary = format!("\"os_disk_size_gb\" is {size}; an OS disk has at most 4095 GB");
-        r.push(Diagnostic::error("azure/invalid-value", summary).at(&r.key_span("os_disk_size_gb")));
+        r.push(Diagnostic::error("azure/invalid-value", summary).at(&r.value_span("os_disk_size_gb")));
         return None;
     }
     i32::try_from(size).ok()

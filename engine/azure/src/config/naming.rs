@@ -18,18 +18,19 @@ pub struct NameRule {
 }
 
 pub const RESOURCE_GROUP: NameRule =
-    NameRule { what: "a resource group", longest: 90, also: "_-.()", first: "", not_last: ".-" };
+    NameRule { what: "the name of a resource group", longest: 90, also: "_-.()", first: "", not_last: ".-" };
 pub const IMAGE: NameRule =
-    NameRule { what: "a managed image", longest: 80, also: "_-.", first: "", not_last: ".-" };
+    NameRule { what: "the name of a managed image", longest: 80, also: "_-.", first: "", not_last: ".-" };
 pub const SNAPSHOT: NameRule =
-    NameRule { what: "a snapshot", longest: 79, also: "_", first: "_", not_last: "" };
+    NameRule { what: "the name of a snapshot", longest: 79, also: "_", first: "_", not_last: "" };
 pub const SNAPSHOT_PREFIX: NameRule =
     NameRule { what: "a snapshot's prefix", longest: 59, also: "_", first: "_", not_last: "" };
 pub const MACHINE: NameRule =
-    NameRule { what: "a virtual machine", longest: 64, also: "_-.", first: "", not_last: ".-" };
+    NameRule { what: "the name of a virtual machine", longest: 64, also: "_-.", first: "", not_last: ".-" };
 pub const NIC: NameRule =
-    NameRule { what: "a network interface", longest: 80, also: "_-.", first: "", not_last: ".-" };
-pub const DISK: NameRule = NameRule { what: "a disk", longest: 80, also: "_-.", first: "_", not_last: ".-" };
+    NameRule { what: "the name of a network interface", longest: 80, also: "_-.", first: "", not_last: ".-" };
+pub const DISK: NameRule =
+    NameRule { what: "the name of a disk", longest: 80, also: "_-.", first: "_", not_last: ".-" };
 pub const PREFIX: NameRule =
     NameRule { what: "a prefix of names", longest: 10, also: "-", first: "", not_last: "" };
 
@@ -80,7 +81,7 @@ impl NameRule {
         let (summary, place) = match fault {
             Fault::Character { index, character } => (
                 format!(
-                    "\"{key}\" can't be \"{shown}\": character {} is {}, which the name of {} may not contain",
+                    "\"{key}\" can't be \"{shown}\": character {} is {}, which {} may not contain",
                     index + 1,
                     describe(*character),
                     self.what
@@ -95,17 +96,15 @@ impl NameRule {
                 (format!("\"{key}\" can't be \"{shown}\": it ends with {}", describe(*c)), None)
             }
             Fault::Length(n) => (
-                format!(
-                    "\"{key}\" is {n} characters long; the name of {} has at most {}",
-                    self.what, self.longest
-                ),
+                format!("\"{key}\" is {n} characters long; {} has at most {}", self.what, self.longest),
                 None,
             ),
         };
         let first = if self.first.is_empty() { "a letter or digit" } else { "a letter, a digit or \"_\"" };
         let mut rule = format!(
-            "The name of {} has 1 to {} characters: letters, digits{}; it begins with {first}",
-            self.what,
+            "{}{} has 1 to {} characters: letters, digits{}; it begins with {first}",
+            self.what[..1].to_uppercase(),
+            &self.what[1..],
             self.longest,
             self.also.chars().map(|c| format!(", \"{c}\"")).collect::<String>(),
         );
@@ -117,7 +116,14 @@ impl NameRule {
             .at(&place.unwrap_or_else(|| span.clone()))
             .detail(rule);
         // A template text is mended where it was written, with its variables left in.
+        // Which part to leave out is for its author to say.
+        if matches!(fault, Fault::Length(_)) {
+            return diagnostic.help("shorten it");
+        }
         let mended = match &raw {
+            Some(raw) if raw.has_expression() && raw.mend(self) == raw.text => {
+                return diagnostic.help("change what is put in there");
+            }
             Some(raw) if raw.has_expression() => raw.mend(self),
             _ if *shown == word.value => self.mend(&word.value),
             _ => return diagnostic,

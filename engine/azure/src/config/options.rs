@@ -59,7 +59,9 @@ pub const WINRM: &[&str] = &[
 ];
 
 /// Reports unknown options with a suggestion, and those that don't work yet.
-pub fn check(config: &Node, found: &mut Diagnostics) {
+/// Returns the options that were meant by unknown ones.
+pub fn check(config: &Node, found: &mut Diagnostics) -> Vec<String> {
+    let mut misspelt = Vec::new();
     let properties = schema::properties();
     for member in config.members() {
         let is = |known: &str| known.eq_ignore_ascii_case(&member.key);
@@ -81,7 +83,9 @@ pub fn check(config: &Node, found: &mut Diagnostics) {
         let finding =
             Diagnostic::error("azure/unknown-option", format!("azure-arm has no option \"{}\"", member.key))
                 .at(&member.key_span);
-        found.push(match nearest(&member.key, known()) {
+        let near = nearest(&member.key, known());
+        misspelt.extend(near.map(str::to_owned));
+        found.push(match near {
             Some(near) => finding.help(format!("did you mean \"{near}\"?")),
             None if member.key.starts_with('_') => {
                 finding.help("comments are allowed at the top level of the template only")
@@ -95,7 +99,9 @@ pub fn check(config: &Node, found: &mut Diagnostics) {
     {
         found.push(
             Diagnostic::warning("azure/no-effect", format!("\"{}\" has no effect without WinRM", member.key))
-                .at(&member.key_span),
+                .at(&member.key_span)
+                .help("remove it; the machine is reached by SSH, whose options begin with ssh_"),
         );
     }
+    misspelt
 }

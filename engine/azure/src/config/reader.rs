@@ -14,6 +14,8 @@ pub struct Reader<'a> {
     node: &'a Node,
     /// `plan_info.` for a block within; empty at the top.
     prefix: String,
+    /// Options that are meant by names that are in no table.
+    pub misspelt: Vec<String>,
     pub found: &'a mut Diagnostics,
 }
 
@@ -36,11 +38,18 @@ impl Word {
 
 impl<'a> Reader<'a> {
     pub fn new(node: &'a Node, found: &'a mut Diagnostics) -> Self {
-        Self { node, prefix: String::new(), found }
+        Self { node, prefix: String::new(), misspelt: Vec::new(), found }
     }
 
-    pub fn span(&self) -> &'a Span {
-        &self.node.span
+    /// Where what is not there is told.
+    pub fn span(&self) -> Span {
+        self.node.head()
+    }
+
+    /// Whether nothing is to be said of an option that is not there: it is misspelt, or its value could not be used.
+    pub fn is_told(&self, key: &str) -> bool {
+        self.member(key).is_some_and(|m| m.value.value == Value::Unknown)
+            || self.misspelt.iter().any(|k| k == key)
     }
 
     pub fn member(&self, key: &str) -> Option<&'a Member> {
@@ -56,7 +65,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn key_span(&self, key: &str) -> Span {
-        self.member(key).map_or_else(|| self.node.span.clone(), |m| m.key_span.clone())
+        self.member(key).map_or_else(|| self.span(), |m| m.key_span.clone())
+    }
+
+    /// Where a value stands: what it was made of is shown with it.
+    pub fn value_span(&self, key: &str) -> Span {
+        self.member(key).map_or_else(|| self.span(), |m| m.value.span.clone())
     }
 
     pub fn push(&mut self, diagnostic: Diagnostic) {
@@ -241,17 +255,20 @@ impl<'a> Reader<'a> {
         items.into_iter().filter_map(|n| Some((self.int_of(key, n)?, n.span.clone()))).collect()
     }
 
-    /// A map of texts. HCL1 and weak typing also allow a list of maps, which are merged.
-    pub fn map(&mut self, key: &str) -> BTreeMap<String, (Text, Span)> {
+    /// A map of texts with the places of keys and values. HCL1 and weak typing also allow a list of maps, which are
+    /// merged.
+    pub fn map(&mut self, key: &str) -> BTreeMap<String, (Text, Span, Span)> {
         let mut map = BTreeMap::new();
         for object in self.objects(key) {
             for member in object.members() {
                 match scalar(&member.value.value) {
                     Some(text) => {
-                        map.insert(member.key.clone(), (text, member.value.span.clone()));
+                        let places = (member.key_span.clone(), member.value.span.clone());
+                        map.insert(member.key.clone(), (text, places.0, places.1));
                     }
                     None if member.value.value == Value::Null => {
-                        map.insert(member.key.clone(), (Text::default(), member.value.span.clone()));
+                        let places = (member.key_span.clone(), member.value.span.clone());
+                        map.insert(member.key.clone(), (Text::default(), places.0, places.1));
                     }
                     None => self.wrong_type(&format!("{key}.{}", member.key), &member.value, "a string"),
                 }
@@ -284,7 +301,7 @@ impl<'a> Reader<'a> {
 
     /// A reader of a block within.
     pub fn within<'b>(&'b mut self, key: &str, node: &'b Node) -> Reader<'b> {
-        Reader { node, prefix: format!("{}{key}.", self.prefix), found: self.found }
+        Reader { node, prefix: format!("{}{key}.", self.prefix), misspelt: Vec::new(), found: self.found }
     }
 }
 

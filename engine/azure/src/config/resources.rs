@@ -106,35 +106,46 @@ fn is_address(text: &str) -> bool {
 
 pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
     let mut tags = Tags::new();
-    let mut pairs: Vec<(String, String, fornax_core::Span)> =
-        r.map("azure_tags").into_iter().map(|(k, (v, span))| (k, v.expose(), span)).collect();
+    type Place = fornax_core::Span;
+    let mut pairs: Vec<(String, String, Place, Place)> = r
+        .map("azure_tags")
+        .into_iter()
+        .map(|(name, (value, key, span))| (name, value.expose(), key, span))
+        .collect();
     for block in r.objects("azure_tag") {
         let mut within = r.within("azure_tag", block);
         let (name, value) = (within.word("name"), within.string("value").unwrap_or_default());
         match name {
-            Some(name) => pairs.push((name.value, value, block.span.clone())),
+            Some(name) => pairs.push((name.value, value, name.span, within.value_span("value"))),
             None => missing(&mut within, "name", "a tag has a name", "write {\"name\": …, \"value\": …}"),
         }
     }
-    for (name, value, span) in pairs {
+    for (name, value, key, span) in pairs {
         let length = name.chars().count();
         let own = [BUILD_TAG, PROCESS_TAG].into_iter().find(|tag| name.eq_ignore_ascii_case(tag));
         let problem = if let Some(tag) = own {
-            Some(format!("the tag \"{tag}\" is the engine's own"))
+            Some((key, format!("the tag \"{tag}\" is the engine's own"), "choose another name"))
         } else if length > 512 {
-            Some(format!("the name of a tag has {length} characters; at most 512 are allowed"))
+            let summary = format!("the name of a tag has {length} characters; at most 512 are allowed");
+            Some((key, summary, "shorten it"))
         } else if name.is_empty() {
-            Some("the name of a tag is empty".to_owned())
+            Some((key, "the name of a tag is empty".to_owned(), "give it a name"))
         } else if let Some(c) = name.chars().find(|c| "<>%&\\?/".contains(*c)) {
-            Some(format!("the name of the tag \"{name}\" contains \"{c}\""))
+            let summary = format!("the name of the tag \"{name}\" contains \"{c}\"");
+            Some((key, summary, "Azure takes no < > % & \\ ? / in the names of tags"))
         } else {
             let length = value.chars().count();
             (length > 256).then(|| {
-                format!("the value of the tag \"{name}\" has {length} characters; at most 256 are allowed")
+                let summary = format!(
+                    "the value of the tag \"{name}\" has {length} characters; at most 256 are allowed"
+                );
+                (span, summary, "shorten it")
             })
         };
         match problem {
-            Some(summary) => r.push(Diagnostic::error("azure/invalid-tag", summary).at(&span)),
+            Some((place, summary, help)) => {
+                r.push(Diagnostic::error("azure/invalid-tag", summary).at(&place).help(help));
+            }
             None => {
                 tags.insert(name, value);
             }

@@ -79,7 +79,7 @@ fn check_user(options: &SshOptions, reader: &mut Reader) {
                     options.username
                 ),
             )
-            .at(&reader.key_span("ssh_username"))
+            .at(&reader.value_span("ssh_username"))
             .help("choose another ssh_username, for instance \"packer\""),
         );
     }
@@ -92,7 +92,7 @@ fn check_user(options: &SshOptions, reader: &mut Reader) {
         if !(6..=72).contains(&length) || kinds < 3 {
             reader.push(
                 Diagnostic::warning("azure/weak-password", "Azure will refuse this ssh_password")
-                    .at(&reader.key_span("ssh_password"))
+                    .at(&reader.value_span("ssh_password"))
                     .detail(
                         "The administrator's password has 6 to 72 characters and three of: lower case, upper case, \
                          digit, another character.",
@@ -103,7 +103,7 @@ fn check_user(options: &SshOptions, reader: &mut Reader) {
     if !matches!(options.key_kind, KeyKind::Rsa | KeyKind::Ed25519) {
         reader.push(
             Diagnostic::error("azure/key-type", "Azure takes RSA and Ed25519 keys only")
-                .at(&reader.key_span("temporary_key_pair_type"))
+                .at(&reader.value_span("temporary_key_pair_type"))
                 .help("set temporary_key_pair_type to \"ed25519\" or \"rsa\""),
         );
     }

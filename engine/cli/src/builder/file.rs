@@ -57,25 +57,31 @@ impl BuilderFactory for FileFactory {
 
     fn prepare(&self, config: &Node, context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::refuse_unknown(config, self, &mut found);
+        let misspelt = options::refuse_unknown(config, self, &mut found);
+        let told = |key: &str| options::is_unusable(config, key) || misspelt.iter().any(|m| m == key);
         let content = options::text(config, "content", &mut found);
         let source = options::text(config, "source", &mut found);
         let target = options::text(config, "target", &mut found).filter(|t| !t.is_empty());
-        if target.is_none() {
+        if target.is_none() && !told("target") {
             found.push(
                 Diagnostic::error("file/target-missing", "the file builder needs \"target\"")
-                    .at(&config.span)
+                    .at(&config.head())
                     .help("name the file to write, for instance \"target\": \"out.txt\""),
             );
         }
         let origin = match (content, source) {
             (Some(_), Some(_)) => {
+                let place = |key: &str| {
+                    let member = config.members().iter().find(|m| m.key.eq_ignore_ascii_case(key));
+                    member.map_or_else(|| config.head(), |m| m.key_span.clone())
+                };
                 found.push(
                     Diagnostic::error(
                         "file/two-sources",
                         "only one of \"content\" and \"source\" may be given",
                     )
-                    .at(&config.span)
+                    .at(&place("source"))
+                    .related(&place("content"), "the other one")
                     .help("remove one of the two"),
                 );
                 None
@@ -91,19 +97,21 @@ impl BuilderFactory for FileFactory {
                             "file/source-is-target",
                             "\"source\" and \"target\" are the same file",
                         )
-                        .at(&config.span)
+                        .at(&config.head())
                         .help("choose another \"target\""),
                     );
                 }
                 Some(Origin::Copy(source))
             }
+            (None, None) if told("content") || told("source") => None,
             (None, None) => {
                 found.push(
                     Diagnostic::warning(
                         "file/empty",
                         "neither \"content\" nor \"source\" is given: the file will be empty",
                     )
-                    .at(&config.span),
+                    .at(&config.head())
+                    .help("add \"content\" or \"source\"; an empty \"content\" says that this is meant"),
                 );
                 Some(Origin::Content(Text::default()))
             }

@@ -55,33 +55,39 @@ impl BuilderFactory for NullFactory {
 
     fn prepare(&self, config: &Node, _context: &PrepareContext) -> (Option<Arc<dyn Builder>>, Diagnostics) {
         let mut found = Diagnostics::new();
-        options::refuse_unknown(config, self, &mut found);
         let kind = CommunicatorKind::from_config(config, &mut found);
+        // Who wants WinRM has been told that it does not work; its options are no further mistakes.
+        let misspelt =
+            if kind.is_some() { options::refuse_unknown(config, self, &mut found) } else { Vec::new() };
         let ssh = match kind {
             Some(CommunicatorKind::Ssh) => {
                 let options = SshOptions::from_config(config, &SshDefaults::default(), &mut found);
-                let need = |key: &str, why: &str| {
-                    Diagnostic::error(
-                        format!("null/{}-missing", key.replace('_', "-")),
-                        format!("the null builder needs \"{key}\""),
+                let need = |finding: Diagnostic, why: &str| {
+                    finding.at(&config.head()).detail(why.to_owned()).help(
+                        "give it, or set the communicator to \"none\" if no machine is to be provisioned",
                     )
-                    .at(&config.span)
-                    .detail(why.to_owned())
-                    .help("give it, or set \"communicator\": \"none\" if no machine is to be provisioned")
                 };
+                let missing =
+                    |key: &str| !options::is_unusable(config, key) && misspelt.iter().all(|m| m != key);
                 if let Some(options) = &options {
-                    if options.host.is_none() {
-                        found.push(need("ssh_host", "it says which host to provision"));
+                    if options.host.is_none() && missing("ssh_host") {
+                        let finding =
+                            Diagnostic::error("null/ssh-host-missing", "the null builder needs \"ssh_host\"");
+                        found.push(need(finding, "it says which host to provision"));
                     }
-                    if options.username.is_empty() {
-                        found.push(need("ssh_username", "it says who logs in"));
+                    if options.username.is_empty() && missing("ssh_username") {
+                        let summary = "the null builder needs \"ssh_username\"";
+                        let finding = Diagnostic::error("null/ssh-username-missing", summary);
+                        found.push(need(finding, "it says who logs in"));
                     }
                     let has_login = options.password.is_some()
                         || options.private_key_file.is_some()
                         || options.agent_auth;
-                    if !has_login {
+                    let login = ["ssh_password", "ssh_private_key_file", "ssh_agent_auth"];
+                    if !has_login && login.iter().all(|key| missing(key)) {
+                        let summary = "the null builder needs \"ssh_password\"";
                         found.push(need(
-                            "ssh_password",
+                            Diagnostic::error("null/ssh-password-missing", summary),
                             "a password, \"ssh_private_key_file\" or \"ssh_agent_auth\" is needed to log in",
                         ));
                     }

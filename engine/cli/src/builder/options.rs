@@ -16,8 +16,13 @@ pub fn schema(required: &[&str], properties: Map<String, Json>) -> Json {
     })
 }
 
-/// An error for each key that the builder's schema does not have.
-pub fn refuse_unknown(config: &Node, builder: &dyn BuilderFactory, diagnostics: &mut Diagnostics) {
+/// An error for each key that the builder's schema does not have. Returns the options that were meant by those.
+pub fn refuse_unknown(
+    config: &Node,
+    builder: &dyn BuilderFactory,
+    diagnostics: &mut Diagnostics,
+) -> Vec<String> {
+    let mut misspelt = Vec::new();
     let schema = builder.describe().schema;
     let known: Vec<&str> =
         schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -28,8 +33,11 @@ pub fn refuse_unknown(config: &Node, builder: &dyn BuilderFactory, diagnostics: 
         let mut finding =
             Diagnostic::error("builder/unknown-option", format!("unknown option \"{}\"", member.key))
                 .at(&member.key_span);
-        finding = match nearest(&member.key, known.iter().copied()) {
+        let near = nearest(&member.key, known.iter().copied());
+        misspelt.extend(near.map(str::to_owned));
+        finding = match near {
             Some(near) => finding.help(format!("did you mean \"{near}\"?")),
+            None if known.len() < 10 => finding.help(format!("this builder knows {}", known.join(", "))),
             None => finding.help(format!(
                 "remove it, or look for its name: `fornax docs -kind builder {}`",
                 builder.type_name()
@@ -37,6 +45,13 @@ pub fn refuse_unknown(config: &Node, builder: &dyn BuilderFactory, diagnostics: 
         };
         diagnostics.push(finding);
     }
+    misspelt
+}
+
+/// Whether an option is given in a form that can't be used. Nothing more is to be said about it.
+pub fn is_unusable(config: &Node, key: &str) -> bool {
+    let member = config.members().iter().find(|m| m.key.eq_ignore_ascii_case(key));
+    member.is_some_and(|m| matches!(m.value.value, Value::Unknown | Value::Array(_) | Value::Object(_)))
 }
 
 /// The text of an option; numbers and booleans become text as Packer does it. None where it is absent or unusable.
@@ -46,7 +61,19 @@ pub fn text(config: &Node, key: &str, diagnostics: &mut Diagnostics) -> Option<T
         Value::String(text) => Some(text.clone()),
         Value::Bool(b) => Some(Text::plain(b.to_string())),
         Value::Number(n) => Some(Text::plain(n.to_string())),
-        Value::Null | Value::Unknown => None,
+        Value::Null => None,
+        Value::Unknown => {
+            diagnostics.push(
+                Diagnostic::error(
+                    "builder/unknown-value",
+                    format!("\"{key}\" is known only while the build runs"),
+                )
+                .at(&node.span)
+                .detail("the builder needs it before it starts anything")
+                .help("use a variable or a function that does not depend on the build"),
+            );
+            None
+        }
         _ => {
             diagnostics.push(
                 Diagnostic::error(

@@ -136,8 +136,9 @@ fn answer(session: &Session, line: &str) -> Result<String, Diagnostics> {
                     Problem::Unknown => (0, "it can't depend on a running build".to_owned()),
                 };
                 let at = at.min(line.len());
+                let end = line[at..].find("}}").map_or(line.len(), |end| at + end + 2);
                 Diagnostic::error("template/interpolation", format!("this can't be rendered: {message}"))
-                    .at(&fornax_core::Span::new(&file, at..at))
+                    .at(&fornax_core::Span::new(&file, at..end))
                     .into()
             })
         }
@@ -163,7 +164,11 @@ fn piped(session: &Session, redactor: &Redactor, json: bool) -> Result<Exit, Cli
         match answer(session, line) {
             Ok(text) => last = text,
             Err(found) => {
-                show(&found, json, redactor);
+                // Not `show`: no template is wrong.
+                match json {
+                    true => show(&found, json, redactor),
+                    false => for_people(&found).for_each(|f| eprintln!("{}", f.render_masked(redactor))),
+                }
                 exit = Exit::Failed;
             }
         }

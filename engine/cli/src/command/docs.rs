@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use fornax_core::diagnostic::nearest;
+use fornax_core::hcl::functions;
 use fornax_core::schema::common::BlockKind;
 use serde_json::{Value as Json, json};
 
@@ -11,6 +12,8 @@ use crate::error::{CliError, Exit};
 use crate::page::{self, Page};
 use crate::target;
 
+/// What stands in place of a type for the functions of HCL2.
+const FUNCTIONS: &str = "functions";
 /// Columns where no terminal says how many it has.
 const WIDTH: usize = 100;
 
@@ -26,6 +29,16 @@ pub async fn run(args: &DocsArgs) -> Result<Exit, CliError> {
         print!("{}", list(&pages, width()));
         return Ok(Exit::Done);
     };
+    if name == FUNCTIONS && args.kind.is_none() {
+        let lines: Vec<(String, &str)> =
+            functions::names().into_iter().filter_map(functions::describe).collect();
+        if args.json {
+            let each = |(call, about): &(String, &str)| json!({"call": call, "summary": about});
+            return Ok(print_json(&json!({"functions": lines.iter().map(each).collect::<Vec<_>>()})));
+        }
+        print!("{}", function_list(&lines, width()));
+        return Ok(Exit::Done);
+    }
     let chosen: Vec<&Page> = pages.iter().filter(|page| page.name == *name).collect();
     if chosen.is_empty() {
         return Err(CliError::failed(unknown(name, args.kind, &pages)));
@@ -74,6 +87,11 @@ fn line(page: &Page) -> Json {
 fn unknown(name: &str, kind: Option<KindArg>, pages: &[Page]) -> String {
     let what = kind.map_or("type", |kind| BlockKind::from(kind).as_str());
     let names = || pages.iter().map(|page| page.name.as_str());
+    if kind.is_none()
+        && let Some((call, about)) = functions::describe(name)
+    {
+        return format!("there is no type {name:?}, but a function of HCL2: {call}: {about}");
+    }
     let part = || names().find(|known| name.len() > 2 && known.contains(name));
     let help = match nearest(name, names()).or_else(part) {
         Some(near) => format!("did you mean {near:?}?"),
@@ -102,7 +120,19 @@ fn list(pages: &[Page], width: usize) -> String {
         }
         out.push('\n');
     }
-    out.push_str("`fornax docs TYPE` shows the options of one.\n");
+    out.push_str(
+        "`fornax docs TYPE` shows the options of one, `fornax docs functions` the functions of HCL2.\n",
+    );
+    out
+}
+
+/// Each function as it is called, and below it what it does.
+fn function_list(lines: &[(String, &str)], width: usize) -> String {
+    let mut out = "functions of HCL2 templates\n".to_owned();
+    for (call, about) in lines {
+        let about = page::wrap(about, width.saturating_sub(6).max(20)).join("\n      ");
+        out.push_str(&format!("  {call}\n      {about}\n"));
+    }
     out
 }
 
@@ -131,10 +161,12 @@ mod tests {
             page(BlockKind::Provisioner, "shell", "Runs scripts on the machine"),
         ];
         let expected = "provisioners\n  shell        Runs scripts on the\n               machine\n\npost-processors\n  \
-                        shell-local  Runs here\n\n`fornax docs TYPE` shows the options of one.\n";
+                        shell-local  Runs here\n\n`fornax docs TYPE` shows the options of one, `fornax docs functions` \
+                        the functions of HCL2.\n";
         assert_eq!(list(&pages, 34), expected);
         assert!(unknown("shel", None, &pages).ends_with("did you mean \"shell\"?"));
         assert!(unknown("local", None, &pages).ends_with("did you mean \"shell-local\"?"));
+        assert!(unknown("upper", None, &pages).contains("a function of HCL2: upper(str)"));
         let far = unknown("zzzzzzz", Some(KindArg::Provisioner), &pages);
         assert!(far.starts_with("there is no provisioner \"zzzzzzz\"") && far.contains("--plugin-dir"));
     }

@@ -24,10 +24,18 @@ pub async fn prepare_build(
         Some(factory) => {
             let (config, problems) = plan.config.resolve(None, &[]);
             let resolved = !problems.has_errors();
-            found.extend(plan.config.explain(problems));
+            found.extend(plan.config.explain(problems.clone()));
             found.extend(plan.check_build_keys(factory.build_data_keys()));
-            let (builder, problems) = factory.prepare(&config, context);
-            found.extend(plan.config.explain(problems));
+            let (builder, more) = factory.prepare(&config, context);
+            // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it.
+            let mut told = plan.config.not_asked();
+            for problem in problems.iter() {
+                told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
+            }
+            let is_new = |finding: &Diagnostic| {
+                !finding.span.as_ref().is_some_and(|span| told.iter().any(|t| t.overlaps(span)))
+            };
+            found.extend(plan.config.explain(more.into_iter().filter(is_new).collect()));
             builder.filter(|_| resolved)
         }
         None => {
@@ -110,10 +118,12 @@ fn unknown_type(what: &str, name: &str, span: &Span, mut known: Vec<&str>) -> Di
         [] => format!("no {what}s are loaded"),
         known => format!("there are: {}", known.join(", ")),
     };
-    let finding =
-        Diagnostic::error(format!("build/unknown-{what}"), format!("unknown {what} type \"{name}\""))
-            .at(span)
-            .detail(there);
+    let code = match what {
+        "builder" => "build/unknown-builder",
+        "provisioner" => "build/unknown-provisioner",
+        _ => "build/unknown-post-processor",
+    };
+    let finding = Diagnostic::error(code, format!("unknown {what} type \"{name}\"")).at(span).detail(there);
     match (nearest(name, known.iter().copied()), what) {
         (Some(near), _) => finding.help(format!("did you mean \"{near}\"?")),
         (None, "builder") => {
@@ -175,11 +185,11 @@ async fn check(
 
 fn from_finding(config: &Node, finding: Finding) -> Diagnostic {
     let code = if finding.code.is_empty() { "plugin/configuration".to_owned() } else { finding.code };
-    let place = config.nearest_at(&finding.path);
+    let place = config.nearest_at(&finding.path).head();
     let new = match finding.severity {
         Severity::Error => Diagnostic::error,
         Severity::Warning => Diagnostic::warning,
         Severity::Note => Diagnostic::note,
     };
-    new(code, finding.summary).at(&place.span).detail(finding.detail)
+    new(code, finding.summary).at(&place).detail(finding.detail)
 }

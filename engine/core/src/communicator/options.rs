@@ -168,10 +168,11 @@ impl CommunicatorKind {
                 None
             }
             Some(_) => {
+                let shown = reader.shown("communicator");
                 reader.wrong(
                     "communicator",
                     "communicator/unknown",
-                    "this communicator is not known",
+                    &format!("there is no communicator \"{shown}\""),
                     "write \"ssh\" or \"none\"",
                 );
                 None
@@ -253,10 +254,11 @@ impl SshOptions {
             None | Some("scp") => TransferMethod::Scp,
             Some("sftp") => TransferMethod::Sftp,
             Some(_) => {
+                let shown = r.shown("ssh_file_transfer_method");
                 r.wrong(
                     "ssh_file_transfer_method",
                     "ssh/transfer-method",
-                    "this transfer method is not known",
+                    &format!("there is no transfer method \"{shown}\""),
                     "write \"scp\" or \"sftp\"",
                 );
                 TransferMethod::Scp
@@ -327,8 +329,13 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, key: &str, code: &str, summary: &str, help: &str) {
-        let span = self.node(key).map_or_else(|| self.config.span.clone(), |n| n.span.clone());
+        let span = self.node(key).map_or_else(|| self.config.head(), |n| n.span.clone());
         self.found.push(Diagnostic::error(code, summary).at(&span).help(help));
+    }
+
+    /// A value for messages, with secrets masked.
+    fn shown(&self, key: &str) -> String {
+        self.node(key).and_then(Node::as_text).map(Text::masked).unwrap_or_default()
     }
 
     fn text(&mut self, key: &str) -> Option<Text> {
@@ -351,14 +358,15 @@ impl Reader<'_> {
     }
 
     fn number(&mut self, key: &str) -> Option<u32> {
-        let text = self.text(key)?.expose();
-        let number = text.trim().parse().ok();
+        let text = self.text(key)?;
+        let shown = text.masked();
+        let number = text.expose().trim().parse().ok();
         if number.is_none() && !text.is_empty() {
             self.wrong(
                 key,
                 "ssh/wrong-type",
-                &format!("\"{key}\" must be a whole number"),
-                "write it like 10",
+                &format!("\"{key}\" must be a whole number, 0 or more, not \"{shown}\""),
+                "write for instance 22",
             );
         }
         number
@@ -384,30 +392,23 @@ impl Reader<'_> {
             None | Some("" | "false" | "0" | "f") => false,
             Some("true" | "1" | "t") => true,
             Some(_) => {
-                self.wrong(
-                    key,
-                    "ssh/wrong-type",
-                    &format!("\"{key}\" must be true or false"),
-                    "write true or false",
-                );
+                let shown = self.shown(key);
+                let summary = format!("\"{key}\" must be true or false, not \"{shown}\"");
+                self.wrong(key, "ssh/wrong-type", &summary, "write true or false");
                 false
             }
         }
     }
 
     fn duration(&mut self, key: &str) -> Option<Duration> {
-        let text = self.text(key)?.expose();
+        let text = self.text(key)?;
         if text.is_empty() {
             return None;
         }
-        parse_duration(&text)
-            .map_err(|why| {
-                self.wrong(
-                    key,
-                    "ssh/duration",
-                    &format!("\"{key}\": {why}"),
-                    "durations are written as in \"5m\"",
-                )
+        parse_duration(&text.expose())
+            .map_err(|_| {
+                let summary = format!("\"{key}\" must be a duration, not \"{}\"", text.masked());
+                self.wrong(key, "ssh/duration", &summary, "write for instance \"30s\", \"5m\" or \"1h30m\"");
             })
             .ok()
     }
@@ -419,16 +420,17 @@ impl Reader<'_> {
         let (kind, right, allowed) = match (kind.as_str(), bits) {
             ("" | "ed25519", _) => return (KeyKind::Ed25519, None),
             ("rsa", None) => return (KeyKind::Rsa, None),
-            ("rsa", Some(n)) => (KeyKind::Rsa, (2048..=8192).contains(&n), "from 2048 to 8192"),
+            ("rsa", Some(n)) => (KeyKind::Rsa, (2048..=8192).contains(&n), "2048 to 8192"),
             ("ecdsa", None | Some(521)) => return (KeyKind::EcdsaP521, None),
             ("ecdsa", Some(256)) => return (KeyKind::EcdsaP256, None),
             ("ecdsa", Some(384)) => return (KeyKind::EcdsaP384, None),
             ("ecdsa", Some(_)) => (KeyKind::EcdsaP521, false, "256, 384 or 521"),
             _ => {
+                let shown = self.shown("temporary_key_pair_type");
                 self.wrong(
                     "temporary_key_pair_type",
                     "ssh/key-type",
-                    "this type of key is not known",
+                    &format!("there is no type of key \"{shown}\""),
                     "write ed25519, rsa or ecdsa",
                 );
                 return (KeyKind::Ed25519, None);

@@ -369,14 +369,15 @@ impl<'h> Evaluator<'h> {
             self.wrong(Diagnostic::error("hcl/null-operand", format!("{what} can't be null")).at(span));
             return None;
         }
+        let here = describe(&value);
         match convert(value, ty) {
             Ok(Val::Unknown(_)) => None,
             Ok(value) => Some(value),
-            Err(error) => {
+            Err(_) => {
                 self.wrong(
                     Diagnostic::error("hcl/operand", format!("{what} must be a {}", ty.friendly()))
                         .at(span)
-                        .detail(error.to_string()),
+                        .detail(format!("here is {here}")),
                 );
                 None
             }

@@ -67,10 +67,10 @@ pub enum FileKind {
 pub enum CallError {
     #[error("there is no function named \"{0}\"")]
     NoFunction(String),
-    #[error("function \"{function}\" expects {expected} argument(s); there is no value for \"{missing}\"")]
+    #[error("\"{function}\" needs {expected}; there is no value for \"{missing}\"")]
     TooFew { function: String, expected: String, missing: String },
-    #[error("function \"{function}\" expects only {expected} argument(s)")]
-    TooMany { function: String, expected: usize },
+    #[error("\"{function}\" takes {expected}, not more")]
+    TooMany { function: String, expected: String },
     /// An argument can't be used; counted from 0.
     #[error("invalid value for \"{parameter}\" parameter: {message}")]
     Argument { index: usize, parameter: String, message: String },
@@ -277,6 +277,14 @@ pub fn describe(name: &str) -> Option<(String, &'static str)> {
     Some((format!("{name}({})", list.join(", ")), function.about))
 }
 
+fn counted(arguments: usize) -> String {
+    match arguments {
+        0 => "no arguments".to_owned(),
+        1 => "1 argument".to_owned(),
+        n => format!("{n} arguments"),
+    }
+}
+
 /// Calls a function.
 pub fn call(name: &str, args: Vec<Val>, host: &dyn Host) -> Result<Val, CallError> {
     let function = find(name).ok_or_else(|| CallError::NoFunction(name.to_owned()))?;
@@ -285,12 +293,12 @@ pub fn call(name: &str, args: Vec<Val>, host: &dyn Host) -> Result<Val, CallErro
         let more = if function.rest.is_some() { "at least " } else { "" };
         return Err(CallError::TooFew {
             function: name.to_owned(),
-            expected: format!("{more}{wanted}"),
+            expected: format!("{more}{}", counted(wanted)),
             missing: function.params[args.len()].name.to_owned(),
         });
     }
     if args.len() > wanted && function.rest.is_none() {
-        return Err(CallError::TooMany { function: name.to_owned(), expected: wanted });
+        return Err(CallError::TooMany { function: name.to_owned(), expected: counted(wanted) });
     }
     let sensitive = args.iter().any(Val::is_sensitive);
     let parameter = |index: usize| function.params.get(index).or(function.rest.as_ref());

@@ -26,7 +26,7 @@ const LINE_BREAK_IN_TEXT: &str = "hcl/line-break-in-text";
 
 /// Parses a file. The body is as good as can be said where there are errors.
 pub fn parse_file(file: &Arc<SourceFile>) -> (Body, Diagnostics) {
-    let mut parser = Parser::new(file, lex(file.text()));
+    let mut parser = Parser { whole_file: true, ..Parser::new(file, lex(file.text())) };
     let body = parser.body(Kind::End);
     parser.tell_line_breaks();
     (body, parser.found.sorted())
@@ -79,7 +79,12 @@ struct Parser<'a> {
     depth: usize,
     /// At least how deep the tree is that was read last at this level.
     height: usize,
+    /// The token at which the value of the current argument begins.
+    value_at: usize,
+    /// In a block on one line, its brace may end an argument.
+    one_line: bool,
     line_break_told: bool,
+    whole_file: bool,
     /// The rest was not read, so nothing is said of what is missing in it.
     gave_up: bool,
     found: Diagnostics,
@@ -96,7 +101,10 @@ impl<'a> Parser<'a> {
             newlines: vec![true],
             depth: 0,
             height: 0,
+            value_at: 0,
+            one_line: false,
             line_break_told: false,
+            whole_file: false,
             gave_up: false,
             found: Diagnostics::new(),
             beyond: Diagnostics::new(),
@@ -200,7 +208,8 @@ impl<'a> Parser<'a> {
     /// What a token is, for messages.
     fn describe(&self, token: Token) -> String {
         match token.kind {
-            Kind::End => "the end of the file".to_owned(),
+            Kind::End if self.whole_file => "the end of the file".to_owned(),
+            Kind::End => "the end of the text".to_owned(),
             Kind::Newline | Kind::QuotedNewline => "the end of the line".to_owned(),
             Kind::OpenQuote | Kind::CloseQuote => "a quotation mark".to_owned(),
             Kind::OpenHeredoc => "a heredoc".to_owned(),
@@ -215,6 +224,7 @@ impl<'a> Parser<'a> {
         let mut blocks = Vec::new();
         loop {
             let next = self.peek();
+            self.value_at = self.at;
             match next.kind {
                 Kind::Newline => {
                     self.next();
@@ -314,8 +324,23 @@ impl<'a> Parser<'a> {
         self.at = self.tokens.len() - 1;
     }
 
+    /// Brackets that the current value opened on this line and that are open still.
+    fn open_on_line(&self) -> usize {
+        let mut open = 0_usize;
+        for token in self.tokens.get(self.value_at..self.at).unwrap_or_default() {
+            match token.kind {
+                Kind::Newline | Kind::Comment => open = 0,
+                Kind::OpenBrace | Kind::OpenBracket | Kind::OpenParen => open += 1,
+                Kind::CloseBrace | Kind::CloseBracket | Kind::CloseParen => open = open.saturating_sub(1),
+                _ => {}
+            }
+        }
+        open
+    }
+
     /// Skips the rest of a broken item: to the line break that is outside of all brackets it opened.
     fn recover(&mut self) {
+        let mut before = self.open_on_line();
         let mut open = 0_usize;
         self.newlines.truncate(1);
         let last = self.tokens.get(self.at.saturating_sub(1)).map(|t| t.kind);
@@ -336,6 +361,9 @@ impl<'a> Parser<'a> {
                 | Kind::Interpolation
                 | Kind::Directive
                 | Kind::OpenHeredoc => open += 1,
+                Kind::CloseBrace | Kind::CloseBracket | Kind::CloseParen if open == 0 && before > 0 => {
+                    before -= 1;
+                }
                 Kind::CloseBrace if open == 0 => return,
                 Kind::CloseBrace
                 | Kind::CloseBracket
@@ -354,6 +382,7 @@ impl<'a> Parser<'a> {
         match next.kind {
             Kind::Equal => self.attribute(name).map(Item::Attribute),
             Kind::OpenQuote | Kind::OpenBrace | Kind::Ident => self.block(name).map(Item::Block),
+            Kind::Newline if self.peek_second().kind == Kind::OpenBrace => self.block(name).map(Item::Block),
             _ => {
                 let span = self.span(name).to(&self.span(next));
                 let (word, what) = (self.text(name), self.describe(next));
@@ -371,6 +400,7 @@ impl<'a> Parser<'a> {
 
     fn attribute(&mut self, name: Token) -> Option<Attribute> {
         self.next();
+        self.value_at = self.at;
         let before = self.found.len();
         let expr = self.expression();
         let attribute = Attribute { name: self.text(name).to_owned(), name_span: self.span(name), expr };
@@ -390,6 +420,7 @@ impl<'a> Parser<'a> {
                 Some(item)
             }
             Kind::End => Some(item),
+            Kind::CloseBrace if self.one_line => Some(item),
             _ => {
                 if next.kind == Kind::Invalid {
                     self.invalid_token(next);
@@ -424,6 +455,16 @@ impl<'a> Parser<'a> {
                         .help(format!("write `{word} … {{` without it"));
                     return None;
                 }
+                Kind::Newline if self.peek_second().kind == Kind::OpenBrace => {
+                    self.next();
+                    let span = self.span(self.peek());
+                    self.error(
+                        "hcl/block-expected",
+                        format!("the brace of the block \"{word}\" must stand on the line of its type"),
+                        &span,
+                    )
+                    .help("move it to the end of the line above");
+                }
                 _ => {
                     let (span, found) = (self.span(next), self.describe(next));
                     self.error(
@@ -432,7 +473,9 @@ impl<'a> Parser<'a> {
                         &span,
                     )
                     .detail(format!("here is {found}"))
-                    .help("the brace must stand on the line of the block's type");
+                    .help(format!(
+                        "write `{word} = …` if an argument is meant, else add the brace on this line"
+                    ));
                     return None;
                 }
             }
@@ -457,6 +500,13 @@ impl<'a> Parser<'a> {
         }
         if self.peek().kind != Kind::CloseBrace {
             let span = block.header();
+            // A text or an expression without an end took the brace away, and that has been told.
+            let told = |d: &Diagnostic| d.code == "hcl/unclosed-text" || d.code == "hcl/too-deep";
+            if self.line_break_told || self.found.iter().any(told) {
+                let summary = format!("the block \"{}\" is not closed", block.kind);
+                self.found.push(Diagnostic::echo("hcl/unclosed-block", &summary, &span));
+                return Some(block);
+            }
             self.error("hcl/unclosed-block", format!("the block \"{}\" is not closed", block.kind), &span)
                 .detail("the file ends before its closing brace")
                 .help("add the missing }, or look for a brace too few in a block inside of it");
@@ -499,7 +549,9 @@ impl<'a> Parser<'a> {
                 .help("write each argument on a line of its own");
         }
         // The rest is read as if it stood on lines, to find its end.
+        let outer = std::mem::replace(&mut self.one_line, true);
         let rest = self.body(Kind::CloseBrace);
+        self.one_line = outer;
         body.attributes.extend(rest.attributes);
         body.blocks.extend(rest.blocks);
         body.span = start.to(&rest.span);

@@ -114,7 +114,10 @@ fn tokens(source: &str, mut at: usize, open: usize) -> Result<Tokens, SyntaxErro
                 at = end;
                 let mut chars = text.chars();
                 let (Some(c), None) = (chars.next(), chars.next()) else {
-                    return Err(error(start, "malformed character constant"));
+                    return Err(error(
+                        start,
+                        "malformed character constant: a text stands in double quotes or backquotes",
+                    ));
                 };
                 out.push((Token::Char(i64::from(u32::from(c))), start, blank));
                 blank = false;

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::{Checker, start_of};
+use super::Checker;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::duration::parse_duration;
 use crate::value::{Node, Value};
@@ -21,21 +21,26 @@ impl Checker {
                 {
                     self.wrong(
                         node,
-                        "pattern",
+                        "config/pattern",
                         format!("\"{name}\" is \"{shown}\", which does not match {pattern}"),
                     );
                 }
-                if number("minLength").is_some_and(|min| length < min) {
-                    self.wrong(node, "length", format!("\"{name}\" is too short"));
+                if let Some(min) = number("minLength").filter(|min| length < *min) {
+                    let summary = match min {
+                        1.0 => format!("\"{name}\" can't be an empty text"),
+                        min => format!("\"{name}\" is too short: it has at least {min} characters"),
+                    };
+                    self.wrong(node, "config/length", summary);
                 }
-                if number("maxLength").is_some_and(|max| length > max) {
-                    self.wrong(node, "length", format!("\"{name}\" is too long"));
+                if let Some(max) = number("maxLength").filter(|max| length > *max) {
+                    let summary = format!("\"{name}\" is too long: it has at most {max} characters");
+                    self.wrong(node, "config/length", summary);
                 }
                 if schema["x-duration"] == true
                     && let Err(why) = parse_duration(&plain)
                 {
                     let why = if text.is_sensitive() { "it is not a duration".to_owned() } else { why };
-                    self.wrong(node, "duration", format!("\"{name}\": {why}"));
+                    self.wrong(node, "config/duration", format!("\"{name}\": {why}"));
                 }
             }
             Value::Number(n) => {
@@ -48,20 +53,28 @@ impl Checker {
                         (Some(min), None) => format!("{min} or more"),
                         (_, max) => format!("{} or less", max.unwrap_or_default()),
                     };
-                    self.wrong(node, "range", format!("\"{name}\" is {n}; it must be {bounds}"));
+                    self.wrong(node, "config/range", format!("\"{name}\" is {n}; it must be {bounds}"));
                 }
             }
             Value::Array(items) => {
                 let count = items.len() as f64;
-                if number("minItems").is_some_and(|min| count < min)
-                    || number("maxItems").is_some_and(|max| count > max)
-                {
-                    self.wrong(node, "count", format!("\"{name}\" has {count} items, which is not allowed"));
+                let counted = |n: f64| format!("{n} item{}", if n == 1.0 { "" } else { "s" });
+                if let Some(min) = number("minItems").filter(|min| count < *min) {
+                    let summary = format!("\"{name}\" has {}; it needs at least {min}", counted(count));
+                    self.wrong(node, "config/count", summary);
+                }
+                if let Some(max) = number("maxItems").filter(|max| count > *max) {
+                    let summary = format!("\"{name}\" has {}; it takes at most {max}", counted(count));
+                    self.wrong(node, "config/count", summary);
                 }
                 if schema["uniqueItems"] == true {
                     for (i, item) in items.iter().enumerate() {
                         if item.value != Value::Unknown && items[..i].iter().any(|n| n.value == item.value) {
-                            self.wrong(item, "duplicate-item", format!("this stands twice in \"{name}\""));
+                            self.wrong(
+                                item,
+                                "config/duplicate-item",
+                                format!("this stands twice in \"{name}\""),
+                            );
                         }
                     }
                 }
@@ -121,7 +134,7 @@ impl Checker {
                             "config/missing-option",
                             format!("one of {} must be given", groups.join(", ")),
                         )
-                        .at(&start_of(&node))
+                        .at(&node.head())
                         .help(format!("add {}", groups[0])),
                     );
                 }
@@ -132,7 +145,7 @@ impl Checker {
                             "config/too-many-options",
                             format!("only one of {} may be given", groups.join(", ")),
                         )
-                        .at(&start_of(&node))
+                        .at(&node.head())
                         .help("remove the others"),
                     );
                 }

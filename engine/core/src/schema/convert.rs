@@ -3,6 +3,9 @@
 use super::{Checker, Typing};
 use crate::value::{Node, Text, Value};
 
+/// Characters of a wrong text that a finding repeats.
+const SHOWN: usize = 40;
+
 impl Checker {
     /// Packer's weak typing: text to number and boolean, anything plain to text, one value to a list of one.
     pub(super) fn converted(&mut self, node: &Node, types: &[&str], name: &str) -> Option<Node> {
@@ -15,11 +18,14 @@ impl Checker {
         match &node.value {
             Value::Null if is("null") => return Some(node.clone()),
             Value::Bool(_) if is("boolean") => return Some(node.clone()),
-            Value::Number(n)
-                if is("number") || (is("integer") && n.as_f64().is_some_and(|f| f.fract() == 0.0)) =>
-            {
-                return Some(node.clone());
+            // A whole number may be written as 9.0; components take it as 9.
+            Value::Number(n) if is("integer") && !is("number") && n.is_f64() => {
+                let whole = n.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15);
+                if let Some(whole) = whole {
+                    return like(Value::Number((whole as i64).into()));
+                }
             }
+            Value::Number(_) if is("number") || is("integer") => return Some(node.clone()),
             Value::String(_) if is("string") => return Some(node.clone()),
             Value::Array(_) if is("array") => return Some(node.clone()),
             Value::Object(_) if is("object") => return Some(node.clone()),
@@ -91,10 +97,15 @@ impl Checker {
                 other => other,
             })
             .collect();
+        // Many texts would do, so it matters which one this is.
+        let shown = match node.as_text().map(Text::masked) {
+            Some(text) if text.chars().count() <= SHOWN && !text.contains('\n') => format!("\"{text}\""),
+            _ => node.kind().to_owned(),
+        };
         self.wrong(
             node,
-            "wrong-type",
-            format!("\"{name}\" must be {}, not {}", wanted.join(" or "), node.kind()),
+            "config/wrong-type",
+            format!("\"{name}\" must be {}, not {shown}", wanted.join(" or ")),
         );
         None
     }

@@ -39,7 +39,7 @@ fn version(template: &Template, found: &mut Diagnostics) {
 }
 
 fn builders(template: &Template, found: &mut Diagnostics) {
-    if template.builders.is_empty() {
+    if template.builders.is_empty() && !template.builders_told {
         found.push(
             Diagnostic::error("template/no-builders", "at least one builder must be defined")
                 .at(&template.root)
@@ -58,7 +58,7 @@ fn references(template: &Template, found: &mut Diagnostics) {
         }
         let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the builds are {}", known.join(", ")),
+            None => builds_are(&known),
         };
         found.push(
             Diagnostic::error(
@@ -78,6 +78,15 @@ fn references(template: &Template, found: &mut Diagnostics) {
     }
     for member in provisioners.flat_map(|p| &p.overrides) {
         check(&member.key, &member.key_span, "override");
+    }
+}
+
+/// The names that can be chosen from.
+pub(super) fn builds_are<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
+        [one] => format!("the only build is {one}"),
+        names => format!("the builds are {}", names.join(", ")),
     }
 }
 

@@ -80,9 +80,16 @@ pub(super) fn finding(what: &str, problem: &Problem, text: &str, span: &Span) ->
 /// Who meant no action at all learns how to write the braces.
 pub(super) fn with_help(finding: Diagnostic, text: &str) -> Diagnostic {
     match interpolate::check_syntax(text) {
-        Ok(()) => finding,
-        Err(_) => finding.help("if {{ is meant as it stands, write {{`{{`}}"),
+        Ok(()) if unknown_function(&finding.summary).is_none() => finding,
+        _ => finding.help("if {{ is meant as it stands, write {{`{{`}}"),
     }
+}
+
+/// The name of a function that a message says is not there.
+fn unknown_function(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("function \"")?;
+    let (name, rest) = rest.split_once('"')?;
+    (rest == " not defined").then_some(name)
 }
 
 /// The place in the source of the action, or the part of it, that begins at a byte of a text.
@@ -128,7 +135,7 @@ impl JsonConfig {
             Value::Object(members) => Value::Object(
                 members
                     .iter()
-                    .map(|m| {
+                    .filter_map(|m| {
                         // Keys of the top level are option names; deeper ones are the user's own and are rendered.
                         let key =
                             if depth == 0 { None } else { self.text(&m.key, &m.key_span, build, found) };
@@ -139,12 +146,13 @@ impl JsonConfig {
                                     .detail("keys are shown in messages and can't be masked there")
                                     .help("use a variable that is not sensitive"),
                             );
+                            return None;
                         }
-                        Member {
+                        Some(Member {
                             key: key.map_or_else(|| m.key.clone(), |k| k.masked()),
                             key_span: m.key_span.clone(),
                             value: self.node(&m.value, build, depth + 1, found),
-                        }
+                        })
                     })
                     .collect(),
             ),
@@ -174,7 +182,7 @@ impl JsonConfig {
         Some(out)
     }
 
-    /// None: known only during the build.
+    /// None: known only during the build, or wrong (told).
     fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
         let unknown = RefCell::new(Vec::new());
         let user = |name: &str| {
@@ -195,8 +203,15 @@ impl JsonConfig {
             Ok(text) => Some(text),
             Err(Problem::Unknown) => None,
             Err(problem) => {
-                found.push(finding("this text", &problem, text, span));
-                Some(Text::default())
+                let finding = finding("this text", &problem, text, span);
+                let variable = unknown_function(&finding.summary)
+                    .filter(|name| self.context.variables.contains_key(*name))
+                    .map(|name| format!("a variable is written {{{{user `{name}`}}}}"));
+                found.push(match variable {
+                    Some(help) => finding.help(help),
+                    None => finding,
+                });
+                None
             }
         }
     }

@@ -263,7 +263,8 @@ fn full_name(type_name: &str, name: &str) -> String {
 }
 
 fn twice(what: &str, name: &str, block: &Block, first: &Block) -> Diagnostic {
-    Diagnostic::error(format!("template/duplicate-{what}"), format!("there are two {what} blocks \"{name}\""))
+    let code = if what == "data" { "template/duplicate-data" } else { "template/duplicate-source" };
+    Diagnostic::error(code, format!("there are two {what} blocks \"{name}\""))
         .at(&block.header())
         .related(&first.header(), "first defined here")
         .help("give one of them another name")
@@ -272,7 +273,10 @@ fn twice(what: &str, name: &str, block: &Block, first: &Block) -> Diagnostic {
 /// Whether a block has the labels that its type wants.
 fn check_labels(block: &Block, wanted: &[&str], found: &mut Diagnostics) -> bool {
     let forms: String = wanted.iter().map(|label| format!(" \"{}\"", label.to_uppercase())).collect();
-    let form = format!("write {}{forms} {{ … }}", block.kind);
+    let form = match block.kind.as_str() {
+        "build" => "write build { … }; its name is an argument: name = \"…\"".to_owned(),
+        kind => format!("write {kind}{forms} {{ … }}"),
+    };
     if block.labels.len() < wanted.len() {
         found.push(
             Diagnostic::error(
@@ -288,12 +292,11 @@ fn check_labels(block: &Block, wanted: &[&str], found: &mut Diagnostics) -> bool
         found.push(
             Diagnostic::error(
                 "template/extra-label",
-                format!(
-                    "a \"{}\" block has {} label{}",
-                    block.kind,
-                    wanted.len(),
-                    if wanted.len() == 1 { "" } else { "s" }
-                ),
+                match wanted.len() {
+                    0 => format!("a \"{}\" block has no label", block.kind),
+                    1 => format!("a \"{}\" block has 1 label", block.kind),
+                    n => format!("a \"{}\" block has {n} labels", block.kind),
+                },
             )
             .at(&label.span)
             .help(form),
@@ -332,6 +335,7 @@ fn unknown_block<'a>(block: &Block, known: impl IntoIterator<Item = &'a str>, pl
     match nearest(&block.kind, known.iter().copied()) {
         Some(near) => finding.help(format!("did you mean \"{near}\"?")),
         None if known.is_empty() => finding.help("remove it, or write it as an argument: name = { … }"),
+        None if known.len() == 1 => finding.help(format!("only \"{}\" blocks can stand here", known[0])),
         None => finding.help(format!("known are {}", known.join(", "))),
     }
 }

@@ -124,7 +124,7 @@ impl Reader<'_> {
                 self.error(
                     at..at + 1,
                     &format!("the key \"{key}\" has no value"),
-                    "write \"key\": value, or null for none",
+                    "write a value, or null for none",
                 )?;
                 Node::new(Value::Unknown, self.span(at..at))
             } else {
@@ -180,7 +180,7 @@ impl Reader<'_> {
                 }
                 // Plain enough to go on; the value is told missing, or read.
                 Some('"' | '{' | '[' | ',' | '}') => {
-                    self.error(self.char_before(at), &summary, "write \"key\": value")?;
+                    self.error(self.char_before(at), &summary, "put a colon between key and value")?;
                 }
                 _ => return Err(self.fatal(at..self.char_end(at), &summary, "write \"key\": value")),
             }

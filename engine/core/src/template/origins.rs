@@ -37,7 +37,7 @@ impl Origins {
     fn explained(&self, mut finding: Diagnostic, uses: &[Use]) -> Diagnostic {
         let Some(place) = finding.span.clone().filter(|_| !finding.is_echo) else { return finding };
         let mut names: Vec<&str> =
-            uses.iter().filter(|(_, span)| overlap(span, &place)).map(|(name, _)| name.as_str()).collect();
+            uses.iter().filter(|(_, span)| span.overlaps(&place)).map(|(name, _)| name.as_str()).collect();
         let mut next = 0;
         // Names that a value is made of come behind those that are written at the place.
         while let Some(name) = names.get(next).copied().filter(|_| finding.related.len() < SHOWN) {
@@ -56,11 +56,6 @@ impl Origins {
         }
         finding
     }
-}
-
-fn overlap(a: &Span, b: &Span) -> bool {
-    let (x, y) = (a.range(), b.range());
-    std::sync::Arc::ptr_eq(a.file(), b.file()) && x.start < y.end && y.start < x.end
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn check_selection(
         (!wanted.is_empty() && !known().any(|k| k == wanted)).then(|| {
             let help = match nearest(wanted, known()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("the builds are {}", names.join(", ")),
+                None => check::builds_are(names),
             };
             (wanted.to_owned(), help)
         })
@@ -174,7 +174,7 @@ fn check_selection(
         found.push(
             Diagnostic::error("template/nothing-to-build", "no builds to run")
                 .detail("-only and -except leave nothing over")
-                .help(format!("the builds are {}", names.join(", "))),
+                .help(check::builds_are(names)),
         );
     }
 }

@@ -101,6 +101,7 @@ impl Reader {
             variables: Vec::new(),
             sensitive: Vec::new(),
             builders: Vec::new(),
+            builders_told: false,
             provisioners: Vec::new(),
             error_cleanup: None,
             post_processors: Vec::new(),
@@ -110,7 +111,10 @@ impl Reader {
             let known = ROOT_KEYS.iter().find(|k| k.eq_ignore_ascii_case(key));
             match known.map_or(key.as_str(), |k| k) {
                 "builders" => {
-                    template.builders = self.list(value, key).iter().filter_map(|n| self.builder(n)).collect()
+                    let before = self.found.len();
+                    template.builders =
+                        self.list(value, key).iter().filter_map(|n| self.builder(n)).collect();
+                    template.builders_told = self.found.len() > before;
                 }
                 "provisioners" => {
                     template.provisioners =
@@ -135,6 +139,7 @@ impl Reader {
                 }
                 key => {
                     let near = nearest(key, ROOT_KEYS.iter().copied());
+                    template.builders_told |= near == Some("builders");
                     let help = match near {
                         Some(near) => format!("did you mean \"{near}\"?"),
                         None => format!(

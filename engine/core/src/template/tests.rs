@@ -112,7 +112,7 @@ fn mistakes_of_form_are_told_with_a_way_out() {
         ),
         (
             format!("{{{n},\"provisioners\":[{{\"type\":\"s\",\"override\":{{\"web\":{{}}}}}}]}}"),
-            "1:71 template/unknown-build \"override\" names \"web\", which is no build | the builds are null",
+            "1:71 template/unknown-build \"override\" names \"web\", which is no build | the only build is null",
         ),
         (
             format!("{{{n},\"provisioners\":[{{\"type\":\"s\",\"max_retries\":\"many\"}}]}}"),
@@ -129,6 +129,14 @@ fn mistakes_of_form_are_told_with_a_way_out() {
         (
             format!("{{{n},\"min_packer_version\":\"2.0.0\"}}"),
             "1:52 template/min-version this template requires Packer version 2.0.0 or higher | lower min_packer_version if the template needs nothing newer",
+        ),
+        (
+            "{\"builder\":[{\"type\":\"null\"}]}".into(),
+            "1:2 template/unknown-key unknown root level key \"builder\" | did you mean \"builders\"?",
+        ),
+        (
+            "{\"builders\":[{\"name\":\"web\"}]}".into(),
+            "1:14 template/missing-type this builder has no \"type\" | say which one it is, for instance \"type\": \"azure-arm\"",
         ),
         (
             "{\"builders\":[{\"type\":\"null\"},{\"type\":\"null\"}]}".into(),
@@ -176,7 +184,7 @@ fn mistakes_with_variables_are_told_with_a_way_out() {
         ),
         (
             with("{}", "{{build `Hots`}}"),
-            "1:49 template/unknown-build-key no build has the fact \"Hots\" | did you mean \"Host\"? known are ID, Host, Port, User, Password, ConnType, PackerRunUUID, PackerHTTPIP, PackerHTTPPort, PackerHTTPAddr, SSHPublicKey, SSHPrivateKey, WinRMPassword, SSHPrivateKeyFile, SSHAgentAuth",
+            "1:49 template/unknown-build-key no build has the fact \"Hots\" | did you mean \"Host\"?",
         ),
         (
             with("{}", "{{if}}"),
@@ -216,7 +224,7 @@ fn selections_that_name_nothing_are_told() {
         told(text, &given),
         [
             "0:0 template/only-unknown -only names \"wbe\", which is no build | did you mean \"web\"?",
-            "0:0 template/nothing-to-build no builds to run | the builds are web"
+            "0:0 template/nothing-to-build no builds to run | the only build is web"
         ]
     );
 }

@@ -16,10 +16,18 @@ impl Evaluator<'_> {
                 Some(item) => Cow::Borrowed(item),
                 None => Cow::Owned(Val::DYNAMIC),
             },
-            ExprKind::Attribute { of, name, name_span } => match self.reach(of, scope) {
-                Cow::Borrowed(value) => self.attribute(value, name, name_span),
-                Cow::Owned(value) => Cow::Owned(self.attribute(&value, name, name_span).into_owned()),
-            },
+            ExprKind::Attribute { of, name, name_span } => {
+                let root = match &of.kind {
+                    ExprKind::Variable(root) => Some(root.as_str()),
+                    _ => None,
+                };
+                match self.reach(of, scope) {
+                    Cow::Borrowed(value) => self.attribute(value, name, name_span, root),
+                    Cow::Owned(value) => {
+                        Cow::Owned(self.attribute(&value, name, name_span, root).into_owned())
+                    }
+                }
+            }
             ExprKind::Index { of, key } => {
                 let index = self.eval(key, scope);
                 match self.reach(of, scope) {
@@ -39,6 +47,13 @@ impl Evaluator<'_> {
         if let Some(value) = scope.get(name) {
             return Cow::Borrowed(value);
         }
+        if !self.allow.variables && matches!(name, "var" | "local" | "data") {
+            return self.missing(
+                Diagnostic::error("hcl/variables-not-allowed", "variables can't be used here")
+                    .at(span)
+                    .help("write the value itself; values that depend on others belong in locals"),
+            );
+        }
         if !self.allow.variables {
             return self.missing(
                 Diagnostic::error("hcl/variables-not-allowed", "variables can't be used here")
@@ -49,7 +64,12 @@ impl Evaluator<'_> {
         }
         let names = scope.names();
         let near = nearest(name, names.iter().copied());
+        let is_in = |root: &&str| {
+            scope.get(root).and_then(|value| value.fields()).is_some_and(|fields| fields.contains_key(name))
+        };
+        let prefix = ["var", "local"].into_iter().find(is_in);
         let help = match (near, name) {
+            _ if prefix.is_some() => format!("did you mean {}.{name}?", prefix.unwrap_or_default()),
             (Some(near), _) => format!("did you mean \"{near}\"? A text needs double quotes"),
             (None, "each" | "count") => {
                 "there is neither count nor for_each on blocks; use a dynamic block".to_owned()
@@ -68,15 +88,16 @@ impl Evaluator<'_> {
         )
     }
 
-    fn attribute<'s>(&mut self, value: &'s Val, name: &str, span: &Span) -> Cow<'s, Val> {
+    /// `root` is the name that the attribute is taken of, where it is one.
+    fn attribute<'s>(&mut self, value: &'s Val, name: &str, span: &Span, root: Option<&str>) -> Cow<'s, Val> {
         match value {
             Val::Object(fields) | Val::Map(_, fields) => match fields.get(name) {
                 Some(value) => Cow::Borrowed(value),
-                None => self.no_attribute(name, fields.keys().map(String::as_str), span),
+                None => self.no_attribute(name, fields.keys().map(String::as_str), span, root),
             },
             Val::Unknown(Type::Object(fields)) => match fields.get(name) {
                 Some(field) => Cow::Owned(Val::Unknown(field.ty.clone())),
-                None => self.no_attribute(name, fields.keys().map(String::as_str), span),
+                None => self.no_attribute(name, fields.keys().map(String::as_str), span, root),
             },
             Val::Unknown(Type::Map(ty)) => Cow::Owned(Val::Unknown((**ty).clone())),
             Val::Unknown(Type::Dynamic) => Cow::Owned(Val::DYNAMIC),
@@ -107,6 +128,7 @@ impl Evaluator<'_> {
         name: &str,
         known: impl Iterator<Item = &'n str>,
         span: &Span,
+        root: Option<&str>,
     ) -> Cow<'s, Val> {
         let known: Vec<&str> = known.collect();
         let help = match nearest(name, known.iter().copied()) {
@@ -116,9 +138,15 @@ impl Evaluator<'_> {
             None => format!("there are {} others; look for a slip of the pen", known.len()),
         };
         self.missing(
-            Diagnostic::error("hcl/unknown-attribute", format!("there is no \"{name}\" in this"))
-                .at(span)
-                .help(help),
+            Diagnostic::error(
+                "hcl/unknown-attribute",
+                match root {
+                    Some(root) => format!("there is no {root}.{name}"),
+                    None => format!("there is no \"{name}\" in this"),
+                },
+            )
+            .at(span)
+            .help(help),
         )
     }
 
@@ -130,9 +158,13 @@ impl Evaluator<'_> {
                     None => {
                         let count = items.len();
                         self.missing(
-                            Diagnostic::error("hcl/index", format!("there is no item {at}"))
-                                .at(span)
-                                .detail(format!("the list has {count}, counted from 0")),
+                            Diagnostic::error("hcl/index", format!("there is no item {at}")).at(span).detail(
+                                match count {
+                                    0 => "the list is empty".to_owned(),
+                                    1 => "the list has 1 item, number 0".to_owned(),
+                                    n => format!("the list has {n} items, counted from 0"),
+                                },
+                            ),
                         )
                     }
                 },
@@ -143,7 +175,7 @@ impl Evaluator<'_> {
                     Some(value) => Cow::Borrowed(value),
                     None if key.is_sensitive() => self
                         .missing(Diagnostic::error("hcl/index", "there is nothing with this key").at(span)),
-                    None => self.no_attribute(&name, fields.keys().map(String::as_str), span),
+                    None => self.no_attribute(&name, fields.keys().map(String::as_str), span, None),
                 },
                 None => Cow::Owned(Val::DYNAMIC),
             },

@@ -308,6 +308,10 @@ impl Evaluator<'_> {
             return Err(format!("{shown} is larger than 16 MiB"));
         }
         let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is not UTF-8"))?;
-        Ok(SourceFile::new(shown, text))
+        // As one would open it from here, unless the path is a secret.
+        let from_here =
+            full.strip_prefix(self.host.working_dir()).ok().map(|path| path.display().to_string());
+        let name = from_here.filter(|_| path.to_str() == Some(shown)).unwrap_or_else(|| shown.to_owned());
+        Ok(SourceFile::new(name, text))
     }
 }

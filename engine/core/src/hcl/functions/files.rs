@@ -117,7 +117,9 @@ fn file(args: &[Val], host: &dyn Host) -> Outcome {
     let bytes = host.read(&path).map_err(|e| {
         let path = path.display();
         match e.kind() {
-            std::io::ErrorKind::NotFound => format!("no file exists at {path}"),
+            std::io::ErrorKind::NotFound => {
+                format!("no file exists at {}; paths start in the folder of the template", text(args, 0))
+            }
             _ => format!("failed to read {path}: {e}"),
         }
     })?;

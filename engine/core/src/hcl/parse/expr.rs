@@ -115,9 +115,9 @@ impl Parser<'_> {
                 Kind::OpenBracket if self.peek_second().kind == Kind::Star => {
                     self.next();
                     self.with_newlines(false, |p| {
-                        p.next();
+                        let star = p.next();
                         if p.take(Kind::CloseBracket).is_none() {
-                            let span = p.span(p.peek());
+                            let span = p.span(star);
                             p.error("hcl/splat-unclosed", "a splat ends with a bracket", &span)
                                 .help("write [*]");
                         }
@@ -348,7 +348,10 @@ impl Parser<'_> {
 
     fn starts_for(&self) -> bool {
         let token = self.peek();
-        token.kind == Kind::Ident && self.text(token) == "for" && self.peek_second().kind == Kind::Ident
+        let second = self.peek_second().kind;
+        token.kind == Kind::Ident
+            && self.text(token) == "for"
+            && matches!(second, Kind::Ident | Kind::OpenQuote)
     }
 
     fn object(&mut self, open: Token) -> Expr {

@@ -1,6 +1,7 @@
 //! Texts between quotes, heredocs and template files: literals, interpolations, and `%{ if }` and `%{ for }`.
 
 use super::{LINE_BREAK_IN_TEXT, Parser};
+use crate::diagnostic::Diagnostic;
 use crate::hcl::lex::{Kind, Token};
 use crate::hcl::syntax::{Expr, ExprKind, TemplatePart};
 use crate::hcl::value::Val;
@@ -62,6 +63,11 @@ impl Parser<'_> {
             let trim = std::mem::take(&mut trim_next);
             match token.kind {
                 kind if kind == end => return (pieces, !broken),
+                // What tore it open has been told.
+                Kind::End if broken => {
+                    self.found.push(Diagnostic::echo("hcl/unclosed-text", "this text has no end", open));
+                    return (pieces, false);
+                }
                 Kind::End => {
                     let (at, help) = match end {
                         Kind::CloseHeredoc => (

@@ -55,6 +55,38 @@ fn mistakes_are_told_where_they_are_and_the_rest_is_read() {
 }
 
 #[test]
+fn a_mistake_is_told_once_and_what_follows_is_read() {
+    for (source, expected) in [
+        // A brace on a line of its own.
+        ("a\n{\n  b = 1\n}\n", vec![(2, "hcl/block-expected")]),
+        ("a \"x\"\n{\n  b = 1\n}\nc = \n", vec![(2, "hcl/block-expected"), (5, "hcl/expression-expected")]),
+        // Brackets that the broken value opened are closed with it.
+        ("a {\n  b = { c = 1, d }\n  e = 1\n}\n", vec![(2, "hcl/object-item")]),
+        ("a {\n  b = [for c in d : e => f]\n  g = f(h..., 1)\n}\n", vec![(2, "hcl/for"), (3, "hcl/expand")]),
+        (
+            "a {\n  b = [1, 2 3]\n  c = (1 + 2\n}\n",
+            vec![(2, "hcl/unclosed-bracket"), (3, "hcl/unclosed-bracket")],
+        ),
+        ("a { b = 1 c = 2 }\nd = 1\n", vec![(1, "hcl/single-line-block")]),
+        // What swallows the rest of the file also swallows braces.
+        ("a {\n  b = \"c\n}\n", vec![(2, "hcl/line-break-in-text")]),
+        ("a {\n  b = <<EOF\nEOF;\n}\n", vec![(5, "hcl/unclosed-text")]),
+        ("a {\n  b = \"${c\"\n}\n", vec![(2, "hcl/unclosed-interpolation")]),
+        ("a = b[*\nc = 1\n", vec![(1, "hcl/splat-unclosed")]),
+        ("a = [for \"b\" in c : d]\n", vec![(1, "hcl/for")]),
+    ] {
+        let file = SourceFile::new("t", source);
+        let (_, found) = parse_file(&file);
+        let told: Vec<(usize, &str)> = found
+            .iter()
+            .filter(|d| !d.is_echo)
+            .map(|d| (d.span.as_ref().map_or(0, |s| s.start().line), d.code.as_str()))
+            .collect();
+        assert_eq!(told, expected, "{source:?}");
+    }
+}
+
+#[test]
 fn heredocs_lose_what_they_are_told_to() {
     let text = |source: &str| {
         let file = SourceFile::new("t", source);

@@ -139,7 +139,8 @@ fn dynamic(
             None => {
                 found.push(
                     Diagnostic::error("template/dynamic", "the iterator is a name without quotes")
-                        .at(&attribute.expr.span),
+                        .at(&attribute.expr.span)
+                        .help("write for instance iterator = disk, and disk.value in the content"),
                 );
                 return;
             }
@@ -153,7 +154,10 @@ fn dynamic(
                 found.push(
                     Diagnostic::error("template/dynamic", "for_each takes a list, a set, a map or an object")
                         .at(&each.expr.span)
-                        .help("null makes no block when it is written as []"),
+                        .help(match value.is_null() {
+                            true => "write [] where no block is wanted",
+                            false => "write a list such as [\"a\", \"b\"], or make one of a text with split",
+                        }),
                 );
             }
             return;

@@ -355,7 +355,8 @@ impl<'a> Reader<'a> {
                         "template/max-retries",
                         "\"max_retries\" must be a whole number, 0 or more",
                     )
-                    .at(&attribute.expr.span),
+                    .at(&attribute.expr.span)
+                    .help("write for instance max_retries = 3"),
                 ),
             }
         }

@@ -56,6 +56,8 @@ struct Parent<'a> {
 const NOT_EXPANDED: [&str; 7] =
     ["", "packer", "required_plugins", "variable", "variables", "locals", "local"];
 
+const OBJECT: &str = "an object of arguments and blocks is expected here";
+
 struct Reader {
     found: Diagnostics,
 }
@@ -84,24 +86,25 @@ impl Reader {
             Value::Array(items) => {
                 items.iter().for_each(|item| self.members(item, parent, &mut body, &mut seen));
             }
-            _ => self.wrong(node, "an object of arguments and blocks is expected here"),
+            _ => self.wrong(node, OBJECT, "write {\"argument\": value}"),
         }
         body
     }
 
-    fn wrong(&mut self, node: &Node, summary: &str) {
+    fn wrong(&mut self, node: &Node, summary: &str, help: &str) {
         if !matches!(node.value, Value::Unknown) {
             self.found.push(
                 Diagnostic::error("hcl/json", summary)
                     .at(&node.span)
-                    .detail(format!("here is {}", node.kind())),
+                    .detail(format!("here is {}", node.kind()))
+                    .help(help),
             );
         }
     }
 
     fn members(&mut self, node: &Node, parent: Parent<'_>, body: &mut Body, seen: &mut HashSet<String>) {
         if !matches!(node.value, Value::Object(_)) {
-            return self.wrong(node, "an object of arguments and blocks is expected here");
+            return self.wrong(node, OBJECT, "write {\"argument\": value}");
         }
         for member in node.members().iter().filter(|m| m.key != "//") {
             match Self::labels(parent, &member.key) {
@@ -109,13 +112,18 @@ impl Reader {
                     let kind = (member.key.as_str(), &member.key_span);
                     self.blocks(kind, parent, &mut Vec::new(), count, &member.value, body);
                 }
-                None if !seen.insert(member.key.clone()) => self.found.push(
-                    Diagnostic::error(
+                None if !seen.insert(member.key.clone()) => {
+                    let finding = Diagnostic::error(
                         "hcl/duplicate-argument",
                         format!("the argument \"{}\" is set twice", member.key),
                     )
-                    .at(&member.key_span),
-                ),
+                    .at(&member.key_span)
+                    .help("remove one of the two");
+                    self.found.push(match body.attribute(&member.key) {
+                        Some(first) => finding.related(&first.name_span, "first set here"),
+                        None => finding,
+                    });
+                }
                 None => body.attributes.push(Attribute {
                     name: member.key.clone(),
                     name_span: member.key_span.clone(),
@@ -150,7 +158,9 @@ impl Reader {
         }
         if left > 0 {
             if !matches!(node.value, Value::Object(_)) {
-                return self.wrong(node, &format!("the next key is a label of the \"{}\" block", kind.0));
+                let summary = format!("a label of the \"{}\" block is expected here, as a key", kind.0);
+                let help = format!("write \"{}\": {{\"LABEL\": {{ … }}}}", kind.0);
+                return self.wrong(node, &summary, &help);
             }
             for member in node.members().iter().filter(|m| m.key != "//") {
                 labels.push(Label { text: member.key.clone(), span: member.key_span.clone() });

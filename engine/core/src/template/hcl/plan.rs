@@ -18,6 +18,7 @@ use crate::hcl::{Val, convert};
 use crate::pattern::Glob;
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
 use crate::secret::Secret;
+use crate::template::check::builds_are;
 use crate::template::config::Context;
 use crate::value::Text;
 
@@ -297,7 +298,7 @@ impl Used {
             for (pattern, _, _) in patterns.globs.iter().filter(|(_, _, used)| !used) {
                 let help = match nearest(pattern, names.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean \"{near}\"?"),
-                    None => format!("the builds are {}", names.join(", ")),
+                    None => builds_are(names),
                 };
                 found.push(
                     Diagnostic::warning(
@@ -312,7 +313,7 @@ impl Used {
             found.push(
                 Diagnostic::error("template/nothing-to-build", "no builds to run")
                     .detail("-only and -except leave nothing over")
-                    .help(format!("the builds are {}", names.join(", "))),
+                    .help(builds_are(names)),
             );
         }
     }

@@ -52,6 +52,8 @@ pub struct Settled {
     pub(super) names: Arc<BTreeMap<String, Val>>,
     pub(super) host: Arc<dyn Host>,
     origins: Arc<Origins>,
+    /// Data sources were asked.
+    data_read: bool,
     pub secrets: Arc<Vec<Secret>>,
 }
 
@@ -59,6 +61,15 @@ impl Settled {
     /// Adds to findings where the values of the names at their places were given.
     pub(super) fn explain(&self, found: Diagnostics, references: &[Reference]) -> Diagnostics {
         explain(&self.origins, found, references)
+    }
+
+    /// Whether a name stands for what a data source would give, which was not asked.
+    pub(super) fn is_not_asked(&self, reference: &Reference) -> bool {
+        match (reference.root.as_str(), reference.names.first()) {
+            ("data", _) => !self.data_read,
+            ("local", Some(name)) => !self.data_read && !self.field("local", name).is_wholly_known(),
+            _ => false,
+        }
     }
 
     pub(super) fn field(&self, root: &str, name: &str) -> Val {
@@ -211,8 +222,10 @@ pub async fn settle(
                 let mut value = Val::DYNAMIC;
                 if !graph.broken(item) {
                     let (v, more) = evaluate(&local.expr, &Scope::new(&names), Allow::ALL, host.as_ref());
-                    found.extend(explain(&origins, more, &references));
-                    value = if room.fits(&v, &local.expr.span, &mut found) { v } else { Val::DYNAMIC };
+                    // What is left of a value that could not be made has been told about.
+                    let mut mine = Diagnostics::new();
+                    value = if room.fits(&v, &local.expr.span, &mut mine) { v } else { Val::DYNAMIC };
+                    found.extend(if more.has_errors() { explain(&origins, more, &references) } else { mine });
                 }
                 let name = format!("local.{}", local.name);
                 let place = if local.sensitive { &local.name_span } else { &local.expr.span };
@@ -247,8 +260,9 @@ pub async fn settle(
     }
     let mut secrets = IndexSet::new();
     names.values().for_each(|value| value.collect_secrets(&mut secrets));
+    let (names, origins, data_read) = (Arc::new(names), Arc::new(origins), options.read_data);
     let secrets = Arc::new(secrets.into_iter().collect());
-    (Settled { names: Arc::new(names), host, origins: Arc::new(origins), secrets }, found)
+    (Settled { names, host, origins, data_read, secrets }, found)
 }
 
 async fn data_value(
@@ -457,10 +471,14 @@ fn circle_finding(template: &HclTemplate, graph: &Graph, circle: &[usize]) -> Di
         names.push(&others);
     }
     names.push(names[0]);
-    let mut finding =
-        Diagnostic::error("template/circle", format!("these depend on each other: {}", names.join(" → ")))
-            .at(&places[0].1)
-            .help("at least one of them must not refer to the others");
+    let (summary, help) = match names.as_slice() {
+        [one, _] => (format!("{one} refers to itself"), "give it a value of its own"),
+        names => (
+            format!("these depend on each other: {}", names.join(" → ")),
+            "at least one of them must not refer to the others",
+        ),
+    };
+    let mut finding = Diagnostic::error("template/circle", summary).at(&places[0].1).help(help);
     for (name, span) in places.iter().skip(1).take(4) {
         finding = finding.related(span, name.clone());
     }

@@ -141,10 +141,7 @@ fn circles_are_told_with_their_members() {
     let summaries: Vec<&str> = found.iter().map(|d| d.summary.as_str()).collect();
     assert_eq!(
         summaries,
-        [
-            "these depend on each other: local.a → local.b → local.c → local.a",
-            "these depend on each other: local.d → local.d"
-        ]
+        ["these depend on each other: local.a → local.b → local.c → local.a", "local.d refers to itself"]
     );
 }
 

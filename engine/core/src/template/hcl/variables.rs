@@ -84,7 +84,8 @@ pub(super) fn variable_block(block: &Block, found: &mut Diagnostics) -> Variable
         if text.is_none() && !matches!(a.expr.kind, ExprKind::Invalid) {
             found.push(
                 Diagnostic::error("template/not-a-literal", "a description is a text without interpolations")
-                    .at(&a.expr.span),
+                    .at(&a.expr.span)
+                    .help("it is read before any variable has a value; a literal ${ is written $${"),
             );
         }
         text
@@ -151,7 +152,8 @@ fn rule(block: &Block, variable: &str, found: &mut Diagnostics) -> Option<Rule> 
                 format!("this condition does not refer to var.{variable}"),
             )
             .at(&condition.span)
-            .help("it would always give the same answer"),
+            .detail("it would always give the same answer")
+            .help(format!("write for instance condition = length(var.{variable}) > 0")),
         );
         return None;
     }
@@ -210,7 +212,8 @@ pub(super) fn values(
 
 /// Names of variables that have no value.
 pub(super) fn unset<'a>(declared: &'a [Variable], values: &BTreeMap<String, Val>) -> Vec<&'a Variable> {
-    declared.iter().filter(|v| matches!(values.get(&v.name), Some(Val::Unknown(_)))).collect()
+    let unset = |v: &&Variable| v.default.is_none() && matches!(values.get(&v.name), Some(Val::Unknown(_)));
+    declared.iter().filter(unset).collect()
 }
 
 fn undeclared(declared: &[Variable], name: &str, new: fn(&'static str, String) -> Diagnostic) -> Diagnostic {
@@ -258,7 +261,7 @@ fn value(
         Some((_, true, _)) => Val::DYNAMIC,
         Some((value, false, expr)) => match convert(value.clone(), &ty) {
             Ok(value) => {
-                let given = Given { from: "default", span: Some(expr.span.clone()) };
+                let given = Given { from: "the default", span: Some(expr.span.clone()) };
                 check(variable, &value, &given, host, found);
                 value
             }
@@ -286,19 +289,22 @@ fn value(
         place = outside(format!("<PKR_VAR_{}>", variable.name), &text);
         let value =
             from_text(&text, &ty, &format!("<value for var.{} from env>", variable.name), host, found);
-        given.push((value, Given { from: "PKR_VAR_ environment", span: None }));
+        given.push((value, Given { from: "the environment", span: place.clone() }));
     }
     for (value, span) in files.0.get(&variable.name).into_iter().flatten() {
         place = Some(span.clone());
-        given.push((Some(value.clone()), Given { from: "variable file", span: Some(span.clone()) }));
+        given.push((Some(value.clone()), Given { from: "a variable file", span: Some(span.clone()) }));
     }
     for (_, text) in inputs.vars.iter().filter(|(name, _)| *name == variable.name) {
         place = outside("<-var>".to_owned(), text);
         let file = format!("<value for var.{} from arguments>", variable.name);
-        given.push((from_text(text, &ty, &file, host, found), Given { from: "-var", span: None }));
+        let span = place.clone();
+        given.push((from_text(text, &ty, &file, host, found), Given { from: "-var", span }));
     }
     // Only the last one counts, so only it has to be right.
-    if let Some((value, given)) = given.pop() {
+    if let Some((value, mut given)) = given.pop() {
+        // The text that was given is not shown for a secret.
+        given.span = given.span.filter(|span| !variable.sensitive || !span.file().name().starts_with('<'));
         settled = match value.map(|value| convert(value, &ty)) {
             Some(Ok(value)) => {
                 check(variable, &value, &given, host, found);
@@ -415,7 +421,9 @@ fn variable_file(file: &Arc<SourceFile>, host: &dyn Host, found: &mut Diagnostic
                     "variables/not-an-object",
                     "a variable file is an object of names and values",
                 )
-                .at(&node.span),
+                .at(&node.head())
+                .detail(format!("here is {}", node.kind()))
+                .help("write {\"name\": \"value\"}"),
             );
         }
         for member in node.members() {

@@ -19,12 +19,11 @@ impl Reader {
     /// Takes the common keys out of a block; the rest is the component's configuration.
     fn block(&mut self, node: &Node, what: &str, common: &[&str]) -> Option<(Vec<Member>, Node)> {
         let Value::Object(members) = &node.value else {
-            self.wrong(
-                node,
-                "template/wrong-type",
-                format!("a {what} must be an object"),
-                "write {\"type\": ...}",
-            );
+            let help = match node.as_text() {
+                Some(text) => format!("write {{\"type\": \"{}\"}}", text.masked()),
+                None => "write {\"type\": ...}".to_owned(),
+            };
+            self.wrong(node, "template/wrong-type", format!("a {what} must be an object"), &help);
             return None;
         };
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
@@ -46,7 +45,11 @@ impl Reader {
                 self.found.push(
                     Diagnostic::error("template/missing-type", format!("this {what} has no \"type\""))
                         .at(&first_char(node))
-                        .help("say which one it is, for instance \"type\": \"shell\""),
+                        .help(match what {
+                            "builder" => "say which one it is, for instance \"type\": \"azure-arm\"",
+                            "provisioner" => "say which one it is, for instance \"type\": \"shell\"",
+                            _ => "say which one it is, for instance \"type\": \"manifest\"",
+                        }),
                 );
                 None
             }
@@ -93,11 +96,11 @@ impl Reader {
         let member = common.iter().find(|m| m.key == key)?;
         let text = self.scalar(&member.value, key)?;
         parse_duration(&text)
-            .map_err(|why| {
+            .map_err(|_| {
                 self.found.push(
                     Diagnostic::error("template/duration", format!("\"{key}\" can't be read"))
                         .at(&member.value.span)
-                        .detail(why)
+                        .detail(format!("{text:?} is not a duration"))
                         .help("a number and a unit, such as \"30s\", \"5m\" or \"1h30m\""),
                 )
             })

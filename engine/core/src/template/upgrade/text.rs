@@ -91,7 +91,7 @@ impl Writer {
             match block {
                 Block::Text(text) => push(&mut out, Piece::Text(text.clone())),
                 Block::Print { pipe, at } => {
-                    let call = json::inside(span, *at..at + 2);
+                    let call = crate::template::config::place(span, source, *at);
                     let printed = self.action(pipe, &call, place);
                     printed.into_iter().for_each(|piece| push(&mut out, piece));
                 }

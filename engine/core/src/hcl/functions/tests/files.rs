@@ -18,7 +18,7 @@ fn files() {
             ("file(\"./dir/../a.txt\")", "\"é\""),
             ("file(\"~/mine.txt\")", "\"mine\""),
             ("file(\"~other/x\")", "!cannot expand user-specific home dir"),
-            ("file(\"nope\")", "!no file exists at /templates/nope"),
+            ("file(\"nope\")", "!no file exists at nope; paths start in the folder of the template"),
             ("file(\"raw.bin\")", "!are not valid UTF-8; use the filebase64 function"),
             ("file(\"a\\u0000b\")", "!zero character"),
             ("filebase64(\"here.txt\")", "\"aGk=\""),

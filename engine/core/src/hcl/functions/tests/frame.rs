@@ -63,8 +63,8 @@ fn arguments_are_counted_and_converted() {
         &[
             ("upper(5)", "\"5\""),
             ("abs(\"-7\")", "7"),
-            ("upper()", "!expects 1 argument(s); there is no value for \"str\""),
-            ("upper(\"a\", \"b\")", "!expects only 1 argument(s)"),
+            ("upper()", "!\"upper\" needs 1 argument; there is no value for \"str\""),
+            ("upper(\"a\", \"b\")", "!\"upper\" takes 1 argument, not more"),
             ("upper([])", "!invalid value for \"str\" parameter: string required"),
             ("upper(null)", "!argument must not be null"),
             ("uper(\"a\")", "!there is no function named \"uper\""),

@@ -1,0 +1,3 @@
+variable "names" {
+  default = ["web", "db"]
+}

@@ -1,0 +1,4 @@
+locals {
+  name  = "web-${var.release"
+  owner = "team web"
+}

@@ -1,0 +1,4 @@
+source "file" "web" {
+  target  = "web.txt"
+  content = "web"
+}

@@ -1,0 +1,1 @@
+<p>${templatefile("legal.html.tpl", {})} ${env("USER")} ${upper(year) * 2}</p>

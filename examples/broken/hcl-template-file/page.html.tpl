@@ -1,0 +1,2 @@
+<h1>${title}</h1>
+<p>Release ${release}</p>

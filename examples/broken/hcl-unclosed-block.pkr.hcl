@@ -1,0 +1,11 @@
+source "file" "notes" {
+  content = "built by packer"
+  target  = "notes.txt"
+
+build {
+  sources = ["source.file.notes"]
+
+  provisioner "shell-local" {
+    inline = ["date"]
+  }
+}

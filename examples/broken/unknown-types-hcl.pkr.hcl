@@ -1,0 +1,7 @@
+source "azure" "web" {
+  location = "westeurope"
+}
+
+build {
+  sources = ["source.azure.web"]
+}
