@@ -234,3 +234,42 @@ build {
     assert!(!ran.stdout.contains("left out"), "{}", ran.stdout);
     assert_eq!(built(), "built");
 }
+
+#[test]
+fn values_of_data_sources_that_are_not_asked_are_no_mistakes() {
+    let lab = Lab::new();
+    lab.write(
+        "t.pkr.hcl",
+        r#"data "null" "where" {
+  input = "westeurope!"
+}
+locals {
+  disk = data.null.where.output
+}
+source "azure-arm" "web" {
+  client_id         = "a"
+  client_secret     = "b"
+  subscription_id   = "c"
+  os_type           = "Linux"
+  image_publisher   = "Debian"
+  image_offer       = "debian-12"
+  image_sku         = "12"
+  location          = data.null.where.output
+  os_disk_size_gb   = local.disk
+  skip_create_image = true
+}
+source "file" "note" {
+  target  = "note.txt"
+  content = local.disk
+}
+build {
+  sources = ["source.azure-arm.web", "source.file.note"]
+}
+"#,
+    );
+    lab.run(&["validate", "t.pkr.hcl"]).expect_code(0).expect_says("The configuration is valid.");
+    // Once it is known, it is checked.
+    lab.run(&["validate", "-evaluate-datasources", "t.pkr.hcl"])
+        .expect_code(1)
+        .expect_says("\"os_disk_size_gb\" must be a whole number");
+}

@@ -24,9 +24,7 @@ variable "disk_gb" {
     condition     = var.disk_gb < 4096
     error_message = "too large"
   }
-  validation {
-    condition = var.disk_gb > 0
-  }
+  validation { condition = var.disk_gb > 0 }
 }
 
 variable "zone" {

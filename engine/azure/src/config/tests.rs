@@ -55,6 +55,36 @@ fn with(extra: serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
+fn a_mistake_is_told_once() {
+    for (extra, expected) in [
+        (serde_json::json!({"location": null, "locaton": "x"}), vec!["azure-arm has no option \"locaton\""]),
+        (
+            serde_json::json!({"subscription_id": null, "subscription": "x"}),
+            vec!["azure-arm has no option \"subscription\""],
+        ),
+        (
+            serde_json::json!({"image_publisher": null, "image_offer": null, "image_sku": null}),
+            vec!["nothing says which image the machine starts from"],
+        ),
+        (
+            serde_json::json!({"plan_info": {"plan_name": "a", "plan_product": "b", "plan_publischer": "c"}}),
+            vec!["plan_info has no option \"plan_publischer\""],
+        ),
+    ] {
+        let (_, found) = read(&with(extra));
+        let told: Vec<&str> = found.iter().map(|d| d.summary.as_str()).collect();
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told_at_the_first_character_of_the_builder() {
+    let (_, found) = read(&with(serde_json::json!({"location": null})));
+    let ends: Vec<usize> = found.iter().filter_map(|d| d.span.as_ref()).map(|s| s.range().end).collect();
+    assert_eq!(ends, [1]);
+}
+
+#[test]
 fn an_ordinary_configuration_has_packers_defaults() {
     let (config, found) = read(&base());
     assert!(found.is_empty(), "{found:?}");

@@ -29,7 +29,7 @@ pub async fn prepare_build(
             let (builder, more) = factory.prepare(&config, context);
             // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it.
             let mut told = plan.config.not_asked();
-            for problem in problems.iter() {
+            for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
                 told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
             }
             let is_new = |finding: &Diagnostic| {
