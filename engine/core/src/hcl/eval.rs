@@ -261,6 +261,15 @@ impl<'h> Evaluator<'h> {
     /// The key of an object as a text; none, and told where it is a mistake.
     fn key(&mut self, key: &Val, span: &Span) -> Option<String> {
         match text(key) {
+            Some(text) if text.is_sensitive() => {
+                self.wrong(
+                    Diagnostic::error("template/secret-key", "a sensitive value can't be a key")
+                        .at(span)
+                        .detail("keys are shown in messages and can't be masked there")
+                        .help("use a value that is not sensitive as the key"),
+                );
+                None
+            }
             Some(text) => Some(text.expose()),
             None => {
                 if key.is_known() {

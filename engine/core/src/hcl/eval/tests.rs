@@ -91,6 +91,8 @@ fn mistakes() {
         ("\"a${var.l}\"", "hcl/not-a-text"),
         ("[for x in 5 : x]", "hcl/not-iterable"),
         ("{for x in [1, 1] : x => x}", "hcl/duplicate-key"),
+        ("{(upper(var.secret)) = 1}", "template/secret-key"),
+        ("{for x in [var.secret] : x => 1}", "template/secret-key"),
         ("true ? [1] : 2", "hcl/conditional-types"),
         ("nosuch(1)", "hcl/unknown-function"),
         ("abs()", "hcl/argument-count"),
