@@ -7,7 +7,6 @@ variable "password" {
 locals {
   login   = "admin:${var.password}"
   timeout = var.password
-  users   = { (var.password) = "admin" }
 }
 
 source "null" "web" {
@@ -22,7 +21,10 @@ build {
   sources = ["source.null.web"]
 
   provisioner "shell-local" {
-    env         = { (local.login) = "x" }
+    env    = { (local.login) = "x" }
+    inline = ["env"]
+  }
+  provisioner "shell-local" {
     inline      = ["curl -u ${local.login} https://example.org"]
     only_on     = [var.password]
     max_retries = var.password
