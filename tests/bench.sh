@@ -20,7 +20,7 @@ export ARM_TENANT_ID=$ARM_CLIENT_ID ARM_SUBSCRIPTION_ID=$ARM_CLIENT_ID
 
 echo "machine: $(nproc) cores, $(uname -sr); rustc $(rustc --version | cut -d' ' -f2); $(ssh -V 2>&1 | cut -d, -f1)"
 command -v packer >/dev/null && echo "peer: $(packer version | head -n 1)"
-printf '%-34s %10s   %-22s %10s   %s\n' row "fornax ms" peer "peer ms" ratio
+printf '%-39s %10s   %-22s %10s   %s\n' row "fornax ms" peer "peer ms" ratio
 
 ms() { # COMMAND...: milliseconds of one run
     start=$(date +%s%N); "$@" >run.log 2>&1 || { cat run.log >&2; echo "bench: a run failed: $*" >&2; exit 1; }
@@ -34,7 +34,7 @@ compare() { # ROW ROUNDS OURS PEER-NAME PEER, the two commands as words of sh
         [ -z "$5" ] || peer=$(less "$peer" "$(ms sh -c "$5")")
     done
     ratio=-; [ -z "$peer" ] || ratio=$(awk "BEGIN { printf \"%.3f\", $ours / ($peer ? $peer : 1) }")
-    printf '%-34s %10s   %-22s %10s   %s\n' "$1" "$ours" "$4" "${peer:--}" "$ratio"
+    printf '%-39s %10s   %-22s %10s   %s\n' "$1" "$ours" "$4" "${peer:--}" "$ratio"
 }
 
 # --- without a machine
