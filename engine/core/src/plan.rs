@@ -31,8 +31,9 @@ pub trait ConfigSource: Send + Sync {
         found
     }
 
-    /// Values that are not known because nobody was asked for them this time: they are no mistake.
-    fn not_asked(&self) -> Vec<Span> {
+    /// Values that are not known because nobody was asked for them this time, or because of a mistake that has been told:
+    /// they are no mistakes themselves.
+    fn not_known(&self) -> Vec<Span> {
         Vec::new()
     }
 

@@ -289,14 +289,16 @@ pub async fn load(
         return Ok(Loaded { plan: Some(plan), found, sensitive, required: Vec::new() });
     }
     let (template, mut found) = hcl::parse(&source.files);
+    let syntax_holds = !found.has_errors();
     let (settled, more, options) = settle_hcl(&template, source, args, needs, data).await?;
     register(&settled.secrets, redactor);
     found.extend(more);
     let sensitive = template.variables.iter().filter(|v| v.sensitive).map(|v| v.name.clone()).collect();
     let required = hcl::required_plugins(&template).to_vec();
-    // What depends on a broken variable or local is not known: what it seems to break would be noise.
+    // What depends on a broken variable or local is not known, and the rest can be checked all the same. Where the
+    // syntax is broken, whole arguments are missing: what that seems to break would be noise.
     let mut plan = None;
-    if !found.has_errors() {
+    if syntax_holds {
         let (made, more) = hcl::plan(&template, &settled, &options);
         register(&made.secrets, redactor);
         found.extend(more);

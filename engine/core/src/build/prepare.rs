@@ -27,8 +27,8 @@ pub async fn prepare_build(
             found.extend(plan.config.explain(problems.clone()));
             found.extend(plan.check_build_keys(factory.build_data_keys()));
             let (builder, more) = factory.prepare(&config, context);
-            // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it.
-            let mut told = plan.config.not_asked();
+            // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it yet.
+            let mut told = plan.config.not_known();
             for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
                 told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
             }

@@ -9,7 +9,7 @@ use super::settle::Settled;
 use super::{check_arguments, unknown_block};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::parse_duration;
-use crate::hcl::syntax::{Attribute, Block, Body, Expr};
+use crate::hcl::syntax::{Attribute, Block, Body, Expr, ExprKind};
 use crate::hcl::{Allow, Scope, Type, Val, convert, evaluate};
 use crate::source::Span;
 use crate::template::Selection;
@@ -35,6 +35,8 @@ pub(super) struct Build {
     pub(super) description: String,
     pub(super) header: Option<Span>,
     pub(super) sources: Vec<SourceUse>,
+    /// Why there are none, or fewer than written, has been told, or is not known.
+    pub(super) sources_told: bool,
     pub(super) provisioners: Vec<Step>,
     pub(super) error_cleanup: Option<Step>,
     pub(super) post_processors: Vec<Vec<Step>>,
@@ -191,16 +193,23 @@ impl<'a> Reader<'a> {
 
     fn sources(&mut self, attribute: &Attribute, build: &mut Build) {
         let none = BTreeMap::new();
-        let Some(list) = self.typed(attribute, &Type::list(Type::String), &none) else { return };
+        let Some(list) = self.typed(attribute, &Type::list(Type::String), &none) else {
+            let is_null = matches!(&attribute.expr.kind, ExprKind::Literal(Val::Null(_)));
+            build.sources_told |= !is_null;
+            return;
+        };
         let items = match &attribute.expr.kind {
-            crate::hcl::syntax::ExprKind::Tuple(items) => items.as_slice(),
+            ExprKind::Tuple(items) => items.as_slice(),
             _ => &[],
         };
         for (i, value) in list.items().unwrap_or_default().iter().enumerate() {
             let span = items.get(i).map_or(&attribute.expr.span, |e| &e.span).clone();
             let Some(text) = value.as_text().map(crate::value::Text::masked) else { continue };
-            if let Some((type_name, name)) = self.reference(&text, &span, build) {
-                build.sources.push(SourceUse { type_name, name, alias: None, span, added: None });
+            match self.reference(&text, &span, build) {
+                Some((type_name, name)) => {
+                    build.sources.push(SourceUse { type_name, name, alias: None, span, added: None });
+                }
+                None => build.sources_told = true,
             }
         }
     }

@@ -138,9 +138,9 @@ impl ConfigSource for HclConfig {
         self.owner.settled.explain(found, &references)
     }
 
-    fn not_asked(&self) -> Vec<Span> {
+    fn not_known(&self) -> Vec<Span> {
         let references = self.parts.iter().flat_map(|part| references_of(&part.body));
-        references.filter(|r| self.owner.settled.is_not_asked(r)).map(|r| r.span).collect()
+        references.filter(|r| self.owner.settled.is_not_known(r)).map(|r| r.span).collect()
     }
 
     fn build_keys(&self) -> Vec<(String, Span)> {

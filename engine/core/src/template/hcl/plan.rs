@@ -63,6 +63,7 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
     let mut used = Used { only, except };
     for build in &blocks {
         if build.sources.is_empty()
+            && !build.sources_told
             && let Some(header) = &build.header
         {
             found.push(

@@ -52,8 +52,6 @@ pub struct Settled {
     pub(super) names: Arc<BTreeMap<String, Val>>,
     pub(super) host: Arc<dyn Host>,
     origins: Arc<Origins>,
-    /// Data sources were asked.
-    data_read: bool,
     pub secrets: Arc<Vec<Secret>>,
 }
 
@@ -63,11 +61,11 @@ impl Settled {
         explain(&self.origins, found, references)
     }
 
-    /// Whether a name stands for what a data source would give, which was not asked.
-    pub(super) fn is_not_asked(&self, reference: &Reference) -> bool {
+    /// Whether a name stands for something that is not known: it comes from a data source that was not asked, or from a
+    /// mistake that has been told.
+    pub(super) fn is_not_known(&self, reference: &Reference) -> bool {
         match (reference.root.as_str(), reference.names.first()) {
-            ("data", _) => !self.data_read,
-            ("local", Some(name)) => !self.data_read && !self.field("local", name).is_wholly_known(),
+            (root @ ("var" | "local" | "data"), Some(name)) => !self.field(root, name).is_wholly_known(),
             _ => false,
         }
     }
@@ -178,10 +176,10 @@ pub async fn settle(
     let mut found = Diagnostics::new();
     let host = options.host.clone();
     let mut origins = Origins::default();
-    let values =
+    let (values, unset) =
         variables::values(&template.variables, &options.inputs, host.as_ref(), &mut found, &mut origins);
-    if options.require_values && !found.has_errors() {
-        for variable in variables::unset(&template.variables, &values) {
+    if options.require_values {
+        for variable in unset {
             found.push(
                 Diagnostic::error("variables/unset", format!("the variable \"{}\" has no value", variable.name))
                     .at(&variable.span)
@@ -260,9 +258,9 @@ pub async fn settle(
     }
     let mut secrets = IndexSet::new();
     names.values().for_each(|value| value.collect_secrets(&mut secrets));
-    let (names, origins, data_read) = (Arc::new(names), Arc::new(origins), options.read_data);
+    let (names, origins) = (Arc::new(names), Arc::new(origins));
     let secrets = Arc::new(secrets.into_iter().collect());
-    (Settled { names, host, origins, data_read, secrets }, found)
+    (Settled { names, host, origins, secrets }, found)
 }
 
 async fn data_value(

@@ -183,18 +183,26 @@ fn rule(block: &Block, variable: &str, found: &mut Diagnostics) -> Option<Rule> 
     Some(Rule { span: block.header(), condition: condition.clone(), message: text })
 }
 
-/// Gives each variable its value. Without one it is an unknown value of its type.
-pub(super) fn values(
-    declared: &[Variable],
+/// Gives each variable its value, and says which ones got none: those are unknown values of their types.
+pub(super) fn values<'a>(
+    declared: &'a [Variable],
     inputs: &VariableInputs,
     host: &dyn Host,
     found: &mut Diagnostics,
     origins: &mut Origins,
-) -> BTreeMap<String, Val> {
-    let files = FileValues::read(declared, inputs, host, found);
+) -> (BTreeMap<String, Val>, Vec<&'a Variable>) {
+    let mut in_files = Diagnostics::new();
+    let files = FileValues::read(declared, inputs, host, &mut in_files);
+    // What can't be read of a file may have been the value.
+    let files_hold = !in_files.has_errors();
+    found.extend(in_files);
     let mut out = BTreeMap::new();
+    let mut unset = Vec::new();
     for variable in declared {
         let (value, place) = value(variable, inputs, &files, host, found);
+        if place.is_none() && files_hold {
+            unset.push(variable);
+        }
         let name = format!("var.{}", variable.name);
         match place.filter(|_| !variable.sensitive) {
             Some(place) => origins.add(&name, &place, format!("{name} is given here"), Vec::new()),
@@ -207,13 +215,7 @@ pub(super) fn values(
             found.push(undeclared(declared, name, Diagnostic::error).detail("it was given with -var"));
         }
     }
-    out
-}
-
-/// Names of variables that have no value.
-pub(super) fn unset<'a>(declared: &'a [Variable], values: &BTreeMap<String, Val>) -> Vec<&'a Variable> {
-    let unset = |v: &&Variable| v.default.is_none() && matches!(values.get(&v.name), Some(Val::Unknown(_)));
-    declared.iter().filter(unset).collect()
+    (out, unset)
 }
 
 fn undeclared(declared: &[Variable], name: &str, new: fn(&'static str, String) -> Diagnostic) -> Diagnostic {
@@ -224,7 +226,7 @@ fn undeclared(declared: &[Variable], name: &str, new: fn(&'static str, String) -
     }
 }
 
-/// The value, and where it was given.
+/// The value, and where it was given; no place if it was not.
 fn value(
     variable: &Variable,
     inputs: &VariableInputs,
@@ -245,7 +247,7 @@ fn value(
             Ok(ty) => ty,
             Err(finding) => {
                 found.push(finding);
-                return (Val::DYNAMIC, None);
+                return (Val::DYNAMIC, Some(variable.span.clone()));
             }
         },
         // What the default is, values have to be; an empty list or object says nothing about its items.
