@@ -14,6 +14,7 @@ use crate::source::{SourceFile, Span};
 mod bodies;
 mod builds;
 mod config;
+mod graph;
 mod inspect;
 mod json;
 mod plan;

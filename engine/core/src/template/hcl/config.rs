@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bodies::{Bound, Budget, members, node};
-use super::settle::{Settled, references_of};
+use super::graph::references_of;
+use super::settle::Settled;
 use crate::builder::BuildData;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::hcl::syntax::{Expr, Reference};
