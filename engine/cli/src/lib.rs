@@ -3,6 +3,9 @@
 //! `args` says what can be asked, `command` holds one file a command, `target` chooses between Azure and the simulator
 //! in this process, `reporter` turns events into output. Only this crate reads the environment and prints.
 
+#[macro_use]
+mod stdio;
+
 mod args;
 mod builder;
 mod command;
@@ -38,10 +41,17 @@ pub fn main() -> ExitCode {
     let arguments = args::normalize(std::env::args_os().map(|a| a.to_string_lossy().into_owned()));
     let exit = match Cli::try_parse_from(&arguments) {
         Ok(cli) => run(cli.command).unwrap_or_else(|error| {
-            eprintln!("Error: {}", error.message.trim_end());
+            errln!("Error: {}", error.message.trim_end());
             error.exit
         }),
         Err(error) => usage(&arguments, &error),
+    };
+    let exit = match stdio::failure() {
+        Some(why) => {
+            errln!("Error: can't write to standard output: {why}");
+            if exit == Exit::Done { Exit::Failed } else { exit }
+        }
+        None => exit,
     };
     ExitCode::from(exit.code())
 }
@@ -79,11 +89,11 @@ fn run(command: Command) -> Result<Exit, CliError> {
 fn usage(arguments: &[String], error: &clap::Error) -> Exit {
     match arguments.get(1).map(String::as_str) {
         Some("-v" | "--version" | "--v") => {
-            println!("{}", command::version::line());
+            outln!("{}", command::version::line());
             return Exit::Done;
         }
         None => {
-            eprintln!("{}", <Cli as clap::CommandFactory>::command().render_help());
+            errln!("{}", <Cli as clap::CommandFactory>::command().render_help());
             return Exit::UnknownCommand;
         }
         _ => {}

@@ -52,6 +52,6 @@ pub fn start(redactor: &Redactor) {
                 .with_writer(Redacting(redactor.clone()))
                 .try_init();
         }
-        Err(error) => eprintln!("FORNAX_LOG={filter} is not a log filter: {error}; try FORNAX_LOG=debug"),
+        Err(error) => errln!("FORNAX_LOG={filter} is not a log filter: {error}; try FORNAX_LOG=debug"),
     }
 }

@@ -45,7 +45,7 @@ impl Prompt for TerminalPrompt {
 
 fn ask(question: &str, choices: &[char]) -> Option<char> {
     loop {
-        eprint!("{question} ");
+        err!("{question} ");
         let _ = std::io::stderr().flush();
         let mut line = String::new();
         if std::io::stdin().lock().read_line(&mut line).ok()? == 0 {

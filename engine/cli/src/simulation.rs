@@ -79,7 +79,7 @@ async fn jail(args: &SimulationArgs) -> Result<Arc<dyn MachineBackend>, CliError
         config.catalogue = Catalogue::load(path).map_err(|e| failed(&e))?;
     }
     // On standard error: standard output carries the line of JSON of `simulator serve`.
-    config.progress = Arc::new(|line| eprintln!("{line}"));
+    config.progress = Arc::new(|line| errln!("{line}"));
     let jail = Jail::new(config).map_err(|e| failed(&e))?;
     jail.probe().await.map_err(|e| failed(&e))?;
     Ok(jail)

@@ -174,3 +174,26 @@ fn deep_and_long_templates() {
         .unwrap();
     expect(&folder, &["validate", "g.pkr.hcl"], "hcl/too-deep");
 }
+
+#[test]
+fn a_reader_that_goes_away_stops_no_command_and_a_full_disk_is_told() {
+    let folder = lab();
+    let fornax = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fornax"));
+        command.args(["docs", "functions"]).current_dir(&folder).stdout(stdout).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut child = fornax(Stdio::piped());
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else {
+        eprintln!("SKIPPED: a full disk is told: there is no /dev/full");
+        return;
+    };
+    let ended = fornax(full.into()).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("Error: can't write to standard output: "), "{said}");
+}

@@ -153,13 +153,13 @@ async fn finish(
     for build in report.builds.iter().filter(|build| build.may_remain()) {
         exit = Exit::Remains;
         for remains in &build.remains {
-            eprintln!(
+            errln!(
                 "{}",
                 redactor.redact(&format!("{} {} may remain: {}", remains.kind, remains.id, remains.reason))
             );
         }
-        eprintln!("  journal: {}", build.journal.as_deref().unwrap_or("none could be written"));
-        eprintln!("  remove it with: fornax cleanup --build {}", build.build_id);
+        errln!("  journal: {}", build.journal.as_deref().unwrap_or("none could be written"));
+        errln!("  remove it with: fornax cleanup --build {}", build.build_id);
     }
     Ok(exit)
 }

@@ -89,11 +89,11 @@ fn report(
     if args.json {
         let text = serde_json::to_string_pretty(&json!({ "builds": results }))
             .map_err(|e| CliError::failed(e.to_string()))?;
-        println!("{}", redactor.redact(&text));
+        outln!("{}", redactor.redact(&text));
     } else if results.is_empty() {
-        println!("{nothing}");
+        outln!("{nothing}");
     } else if only_tell && !args.dry_run {
-        println!("Nothing was removed. Remove all of it with: fornax cleanup {all}");
+        outln!("Nothing was removed. Remove all of it with: fornax cleanup {all}");
     }
     Ok(if !only_tell && results.iter().any(remains) { Exit::Remains } else { Exit::Done })
 }
@@ -138,7 +138,7 @@ fn tell(result: &Value, redactor: &Redactor) {
             ));
         }
     }
-    println!("{}", redactor.redact(&text));
+    outln!("{}", redactor.redact(&text));
 }
 
 async fn one(found: &Found, args: &CleanupArgs, only_tell: bool, redactor: &Redactor) -> Value {

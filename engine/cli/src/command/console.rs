@@ -167,14 +167,14 @@ fn piped(session: &Session, redactor: &Redactor, json: bool) -> Result<Exit, Cli
                 // Not `show`: no template is wrong.
                 match json {
                     true => show(&found, json, redactor),
-                    false => for_people(&found).for_each(|f| eprintln!("{}", f.render_masked(redactor))),
+                    false => for_people(&found).for_each(|f| errln!("{}", f.render_masked(redactor))),
                 }
                 exit = Exit::Failed;
             }
         }
     }
     if exit == Exit::Done {
-        println!("{}", redactor.redact(&last));
+        outln!("{}", redactor.redact(&last));
     }
     Ok(exit)
 }
@@ -186,7 +186,7 @@ fn interactive(session: &Session, redactor: &Redactor) -> Result<Exit, CliError>
     let history = paths::state_dir().join(HISTORY);
     // Without an old history one begins.
     let _ = editor.load_history(&history);
-    println!("{HELP}");
+    outln!("{HELP}");
     loop {
         match editor.readline("> ") {
             Ok(line) => {
@@ -197,9 +197,9 @@ fn interactive(session: &Session, redactor: &Redactor) -> Result<Exit, CliError>
                 let _ = editor.add_history_entry(line);
                 match answer(session, line) {
                     Ok(text) if text.is_empty() => {}
-                    Ok(text) => println!("{}", redactor.redact(&text)),
+                    Ok(text) => outln!("{}", redactor.redact(&text)),
                     Err(found) => {
-                        for_people(&found).for_each(|finding| print!("{}", finding.render_masked(redactor)));
+                        for_people(&found).for_each(|finding| out!("{}", finding.render_masked(redactor)));
                     }
                 }
             }

@@ -26,7 +26,7 @@ pub async fn run(args: &DocsArgs) -> Result<Exit, CliError> {
         if args.json {
             return Ok(print_json(&json!({"types": pages.iter().map(line).collect::<Vec<_>>()})));
         }
-        print!("{}", list(&pages, width()));
+        out!("{}", list(&pages, width()));
         return Ok(Exit::Done);
     };
     if name == FUNCTIONS && args.kind.is_none() {
@@ -36,7 +36,7 @@ pub async fn run(args: &DocsArgs) -> Result<Exit, CliError> {
             let each = |(call, about): &(String, &str)| json!({"call": call, "summary": about});
             return Ok(print_json(&json!({"functions": lines.iter().map(each).collect::<Vec<_>>()})));
         }
-        print!("{}", function_list(&lines, width()));
+        out!("{}", function_list(&lines, width()));
         return Ok(Exit::Done);
     }
     let chosen: Vec<&Page> = pages.iter().filter(|page| page.name == *name).collect();
@@ -48,7 +48,7 @@ pub async fn run(args: &DocsArgs) -> Result<Exit, CliError> {
         return Ok(print_json(&json!({"pages": pages})));
     }
     let texts: Vec<String> = chosen.iter().map(|page| page::text(page, width())).collect();
-    print!("{}", texts.join("\n"));
+    out!("{}", texts.join("\n"));
     Ok(Exit::Done)
 }
 
@@ -67,7 +67,7 @@ pub async fn pages(args: &PluginArgs) -> Result<Vec<Page>, CliError> {
 }
 
 fn print_json(value: &Json) -> Exit {
-    println!("{value:#}");
+    outln!("{value:#}");
     Exit::Done
 }
 

@@ -18,9 +18,9 @@ pub fn run(args: &FixArgs) -> Result<Exit, CliError> {
     let (fixed, found) = fix::fix(&source.files[0]);
     show(&found, args.json, &redactor);
     let Some(fixed) = fixed else { return Ok(Exit::Failed) };
-    println!("{}", fixed.text);
+    outln!("{}", fixed.text);
     for fixer in &fixed.applied {
-        eprintln!("fixed: {} ({})", fixer.summary, fixer.name);
+        errln!("fixed: {} ({})", fixer.summary, fixer.name);
     }
     if !args.validate {
         return Ok(Exit::Done);

@@ -45,7 +45,7 @@ pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
     let mut all = found;
     all.extend(upgrade.findings);
     if stdout {
-        print!("{}", upgrade.text);
+        out!("{}", upgrade.text);
         show(&all, false, &redactor);
         return Ok(Exit::Done);
     }
@@ -53,9 +53,9 @@ pub fn run(args: &Hcl2UpgradeArgs) -> Result<Exit, CliError> {
         .map_err(|e| CliError::failed(format!("can't write {}: {e}", target.display())))?;
     show(&all, args.json, &redactor);
     if !args.json {
-        println!("{} {}", if replaced { "Replaced" } else { "Created" }, target.display());
+        outln!("{} {}", if replaced { "Replaced" } else { "Created" }, target.display());
         if !target.to_string_lossy().ends_with(".pkr.hcl") {
-            eprintln!("Only files whose names end in .pkr.hcl are read as HCL2 templates.");
+            errln!("Only files whose names end in .pkr.hcl are read as HCL2 templates.");
         }
     }
     Ok(Exit::Done)

@@ -28,8 +28,8 @@ pub async fn run(args: InitArgs) -> Result<Exit, CliError> {
     }
     if !args.json {
         match required.len() {
-            0 => println!("The template requires no plugins."),
-            n => println!("{n} required plugin{}: all there.", if n == 1 { "" } else { "s" }),
+            0 => outln!("The template requires no plugins."),
+            n => outln!("{n} required plugin{}: all there.", if n == 1 { "" } else { "s" }),
         }
     }
     Ok(Exit::Done)

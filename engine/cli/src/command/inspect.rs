@@ -23,10 +23,10 @@ pub async fn run(args: &InspectArgs) -> Result<Exit, CliError> {
     if args.machine_readable {
         for (kind, data) in inspection.machine_lines() {
             let data: Vec<_> = data.iter().map(|d| redactor.redact(d)).collect();
-            println!("{}", machine_line(kind, &data));
+            outln!("{}", machine_line(kind, &data));
         }
     } else {
-        print!("{}", redactor.redact(&inspection.text()));
+        out!("{}", redactor.redact(&inspection.text()));
     }
     Ok(Exit::Done)
 }
@@ -49,9 +49,9 @@ async fn inspect_hcl(args: &InspectArgs, source: &Source, redactor: &Redactor) -
         return Ok(Exit::Failed);
     }
     if args.machine_readable {
-        println!("{}", machine_line("ui", &["say", &redactor.redact(text.trim_end())]));
+        outln!("{}", machine_line("ui", &["say", &redactor.redact(text.trim_end())]));
     } else {
-        print!("{}", redactor.redact(&text));
+        out!("{}", redactor.redact(&text));
     }
     Ok(Exit::Done)
 }

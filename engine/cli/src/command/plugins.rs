@@ -8,15 +8,18 @@ pub async fn run(args: &PluginArgs) -> Result<Exit, CliError> {
     let catalog = target::plugins(args, None).await?;
     for extension in catalog.list() {
         let info = extension.info();
-        println!("{} {}: {}", info.kind.as_str(), info.name, info.summary);
-        println!(
+        outln!("{} {}: {}", info.kind.as_str(), info.name, info.summary);
+        outln!(
             "  from {} {} ({}), sha256 {}",
-            info.plugin_name, info.plugin_version, info.origin, info.plugin_digest
+            info.plugin_name,
+            info.plugin_version,
+            info.origin,
+            info.plugin_digest
         );
         for request in &info.capabilities {
             let state = if request.granted { "granted" } else { "denied" };
             let need = if request.required { "needs" } else { "asks for" };
-            println!("  {need} {}: {state} ({})", request.capability, request.reason);
+            outln!("  {need} {}: {state} ({})", request.capability, request.reason);
         }
     }
     Ok(Exit::Done)

@@ -18,6 +18,6 @@ pub async fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
         })
         .collect();
     let schema = if args.hcl_json { hcl_template(&types) } else { json_template(&types) };
-    println!("{schema:#}");
+    outln!("{schema:#}");
     Ok(Exit::Done)
 }

@@ -14,7 +14,7 @@ pub async fn run(command: SimulatorCommand) -> Result<Exit, CliError> {
     match command {
         SimulatorCommand::Serve { listen, ca_out, ssh_port, simulation } => {
             logging::start(&fornax_core::Redactor::new());
-            let config = simulation::config(&simulation, None, false, &|line| eprintln!("{line}")).await?;
+            let config = simulation::config(&simulation, None, false, &|line| errln!("{line}")).await?;
             let shutdown = CancellationToken::new();
             let failed = |e: fornax_simulator::Error| CliError::failed(e.to_string());
             let mut terminate =
@@ -23,7 +23,7 @@ pub async fn run(command: SimulatorCommand) -> Result<Exit, CliError> {
                 .await
                 .map_err(failed)?;
             let ready = serde_json::to_string(&running.ready).map_err(|e| CliError::failed(e.to_string()))?;
-            println!("{ready}");
+            outln!("{ready}");
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = tokio::signal::ctrl_c() => {}
@@ -39,7 +39,7 @@ pub async fn run(command: SimulatorCommand) -> Result<Exit, CliError> {
                 .map_err(|e| CliError::failed(e.to_string()))?;
             let text =
                 serde_json::to_string_pretty(&inventory).map_err(|e| CliError::failed(e.to_string()))?;
-            println!("{text}");
+            outln!("{text}");
             Ok(Exit::Done)
         }
     }

@@ -369,7 +369,7 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
                 redactor.redact_json(&mut place["file"]);
                 redactor.redact_json(&mut place["message"]);
             }
-            println!("{value}");
+            outln!("{value}");
         }
     } else {
         show_people(&found, redactor);
@@ -378,10 +378,10 @@ pub fn show(found: &Diagnostics, json: bool, redactor: &Redactor) {
         let count = |s| found.iter().filter(|d: &&Diagnostic| d.severity == s && !d.is_echo).count();
         let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-        eprint!("{}", plural(errors, "error"));
+        err!("{}", plural(errors, "error"));
         if warnings > 0 {
-            eprint!(", {}", plural(warnings, "warning"));
+            err!(", {}", plural(warnings, "warning"));
         }
-        eprintln!(" in the template; nothing was created");
+        errln!(" in the template; nothing was created");
     }
 }

@@ -22,7 +22,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             return Ok(Exit::Failed);
         }
         if !args.json {
-            println!("Syntax-only check passed. Everything looks okay.");
+            outln!("Syntax-only check passed. Everything looks okay.");
         }
         return Ok(Exit::Done);
     }
@@ -51,7 +51,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Failed);
     }
     if !args.json {
-        println!("The configuration is valid.");
+        outln!("The configuration is valid.");
     }
     Ok(Exit::Done)
 }

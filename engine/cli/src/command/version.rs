@@ -17,10 +17,10 @@ pub fn run(args: &VersionArgs) -> Result<Exit, CliError> {
         for (kind, value) in
             [("version", env!("CARGO_PKG_VERSION")), ("version-prelease", ""), ("version-commit", "")]
         {
-            println!("{}", machine_line(kind, &[value]));
+            outln!("{}", machine_line(kind, &[value]));
         }
     } else {
-        println!("{}\nReads the templates of Packer {PACKER_VERSION}.", line());
+        outln!("{}\nReads the templates of Packer {PACKER_VERSION}.", line());
     }
     Ok(Exit::Done)
 }
