@@ -3,6 +3,9 @@
 //! `args` says what can be asked, `command` holds one file a command, `target` chooses between Azure and the simulator
 //! in this process, `reporter` turns events into output. Only this crate reads the environment and prints.
 
+// The macros of the standard library panic when nobody reads any more; those of `stdio` don't.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 #[macro_use]
 mod stdio;
 
