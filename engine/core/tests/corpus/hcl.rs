@@ -5,18 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use fornax_core::hcl::functions::{FileKind, Host};
 use fornax_core::hcl::parse::parse_expression;
 use fornax_core::hcl::print::print;
-use fornax_core::hcl::{Allow, Scope, Type, Val, evaluate};
+use fornax_core::hcl::{Allow, Scope, Val, evaluate};
 use fornax_core::template::hcl::{
-    DataSources, SettleOptions, Settled, Undeclared, VariableInputs, inspect, parse, settle,
+    SettleOptions, Settled, Undeclared, VariableInputs, inspect, parse, settle,
 };
-use fornax_core::value::Node;
-use fornax_core::{Diagnostic, Diagnostics, SourceFile};
+use fornax_core::{Diagnostics, SourceFile};
 use serde_json::Value as Json;
 
+use crate::null_data::NullData;
 use crate::{corpus, judge, lines};
 
 /// A folder of the corpus, or files of a case.
@@ -72,29 +71,6 @@ impl Host for Folder {
 
     fn working_dir(&self) -> &Path {
         &self.base
-    }
-}
-
-/// `null` as the binary has it; the others are not there.
-struct NullData;
-
-#[async_trait]
-impl DataSources for NullData {
-    fn types(&self) -> Vec<&'static str> {
-        vec!["null"]
-    }
-
-    fn output(&self, type_name: &str) -> Option<Type> {
-        (type_name == "null").then(|| Type::object([("output", Type::String)]))
-    }
-
-    fn check(&self, _: &str, _: &Node) -> Diagnostics {
-        Diagnostics::new()
-    }
-
-    async fn read(&self, _: &str, config: &Node) -> Result<Val, Diagnostic> {
-        let input = config.get("input").and_then(Node::as_text).cloned().unwrap_or_default();
-        Ok(Val::object([("output", Val::String(input))]))
     }
 }
 

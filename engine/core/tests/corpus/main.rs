@@ -13,6 +13,8 @@ mod conversions;
 mod formatting;
 mod hcl;
 mod interpolation;
+#[path = "../support/null_data.rs"]
+mod null_data;
 mod templates;
 
 pub fn corpus(test: &str) -> Option<PathBuf> {

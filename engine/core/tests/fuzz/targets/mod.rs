@@ -7,16 +7,17 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use fornax_core::hcl::functions::{FileKind, Host};
-use fornax_core::hcl::{Type, Val};
-use fornax_core::template::hcl::DataSources;
 use fornax_core::value::Node;
-use fornax_core::{Diagnostic, Diagnostics, Redactor, Secret, SourceFile, Span};
+use fornax_core::{Diagnostics, Redactor, Secret, SourceFile, Span};
 
 mod hcl;
 mod json;
+#[path = "../../support/null_data.rs"]
+mod null_data;
 mod text;
+
+use null_data::NullData;
 
 /// A name and what must hold.
 pub type Target = (&'static str, fn(&[u8]));
@@ -121,29 +122,6 @@ impl Host for Nowhere {
 
     fn working_dir(&self) -> &Path {
         Path::new("/work")
-    }
-}
-
-/// `null` gives back what it gets; there are no others.
-struct NullData;
-
-#[async_trait]
-impl DataSources for NullData {
-    fn types(&self) -> Vec<&'static str> {
-        vec!["null"]
-    }
-
-    fn output(&self, type_name: &str) -> Option<Type> {
-        (type_name == "null").then(|| Type::object([("output", Type::String)]))
-    }
-
-    fn check(&self, _: &str, _: &Node) -> Diagnostics {
-        Diagnostics::new()
-    }
-
-    async fn read(&self, _: &str, config: &Node) -> Result<Val, Diagnostic> {
-        let input = config.get("input").and_then(Node::as_text).cloned().unwrap_or_default();
-        Ok(Val::object([("output", Val::String(input))]))
     }
 }
 
