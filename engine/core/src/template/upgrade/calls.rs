@@ -65,7 +65,9 @@ impl Writer {
             // Sources know neither; there the template engine goes on giving them.
             ("build_name", []) if place == Place::Step => "source.name".to_owned(),
             ("build_type", []) if place == Place::Step => "source.type".to_owned(),
-            ("build", [key]) if place == Place::Step => format!("build.{key}"),
+            ("build", [key]) if place == Place::Step && crate::hcl::lex::is_identifier(key) => {
+                format!("build.{key}")
+            }
             ("aws_secretsmanager", [name]) => self.secret(name, None),
             ("aws_secretsmanager", [name, key]) => self.secret(name, Some(key)),
             ("aws_secretsmanager_raw" | "consul_key", [key]) => format!("{name}({})", text(key)),

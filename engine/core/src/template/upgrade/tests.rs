@@ -45,6 +45,7 @@ fn texts_are_translated_where_they_stand() {
         ("{{build_name}}", r#""{{ build_name }}""#, r#""${source.name}""#, r#""{{ build_name }}""#),
         ("{{build_type}}", r#""{{ build_type }}""#, r#""${source.type}""#, r#""{{ build_type }}""#),
         ("{{build `Host`}}", r#""{{ build `Host` }}""#, r#""${build.Host}""#, r#""{{ build `Host` }}""#),
+        ("{{build `A+B`}}", r#""{{ build `A+B` }}""#, r#""{{ build `A+B` }}""#, r#""{{ build `A+B` }}""#),
         (
             "{{.Vars}} {{.A.B}} {{.}}",
             r#""{{ .Vars }} {{ .A.B }} {{ . }}""#,
