@@ -8,6 +8,13 @@ const INPUTS: &[(&str, &str)] = &[
     ("json", "{\"a\": é\"b\": 1}"),
     ("fix", "{é{}}"),
     ("hcl_json", "[é\"b\"]"),
+    // A number that lost its last digit each time it was printed.
+    ("fix", "{\"builders\": [{\"type\": \"null\", \"bits\": 13333333333333333e37}]}"),
+    // A fact of the build whose name is none in HCL2.
+    (
+        "upgrade",
+        "{\"builders\": [{\"type\": \"null\"}], \"provisioners\": [{\"type\": \"shell\", \"inline\": [\"{{ build `A+B` }}\"]}]}",
+    ),
 ];
 
 #[test]
