@@ -117,31 +117,22 @@ impl Diagnostic {
     /// `column`, `end_line`, `end_column`; places are null where the finding has none. `related` is a list of other
     /// places, such as the variable that a value came from: `file`, `line`, `column`, `end_line`, `end_column`, `message`.
     pub fn to_json(&self) -> serde_json::Value {
-        let (start, end) = (self.span.as_ref().map(Span::start), self.span.as_ref().map(Span::end));
-        let related = self.related.iter().map(|(span, label)| {
-            json!({
-                "file": span.file().name(),
-                "line": span.start().line,
-                "column": span.start().column,
-                "end_line": span.end().line,
-                "end_column": span.end().column,
-                "message": label,
-            })
-        });
-        json!({
+        let mut all = json!({
             "type": "diagnostic",
             "severity": self.severity.as_str(),
             "code": self.code,
             "summary": self.summary,
             "detail": self.detail,
             "help": self.help,
-            "file": self.span.as_ref().map(|s| s.file().name()),
-            "line": start.map(|p| p.line),
-            "column": start.map(|p| p.column),
-            "end_line": end.map(|p| p.line),
-            "end_column": end.map(|p| p.column),
-            "related": related.collect::<Vec<_>>(),
-        })
+        });
+        place(self.span.as_ref(), &mut all);
+        let related = self.related.iter().map(|(span, label)| {
+            let mut one = json!({"message": label});
+            place(Some(span), &mut one);
+            one
+        });
+        all["related"] = related.collect();
+        all
     }
 
     /// The form for a person, without colour:
@@ -187,6 +178,16 @@ impl Diagnostic {
         }
         out
     }
+}
+
+/// Adds where a text stands to an object; nulls where it stands nowhere.
+fn place(span: Option<&Span>, object: &mut serde_json::Value) {
+    let (start, end) = (span.map(Span::start), span.map(Span::end));
+    object["file"] = span.map(|s| s.file().name()).into();
+    object["line"] = start.map(|p| p.line).into();
+    object["column"] = start.map(|p| p.column).into();
+    object["end_line"] = end.map(|p| p.line).into();
+    object["end_column"] = end.map(|p| p.column).into();
 }
 
 /// Lines longer than this are cut around the place, so that a minified template stays readable.

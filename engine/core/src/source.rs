@@ -93,9 +93,7 @@ impl Span {
     pub fn to(&self, other: &Span) -> Span {
         Span { file: self.file.clone(), start: self.start, end: other.end.max(self.start) }
     }
-}
 
-impl Span {
     /// Whether some of the text belongs to both.
     pub fn overlaps(&self, other: &Span) -> bool {
         Arc::ptr_eq(&self.file, &other.file) && self.start < other.end && other.start < self.end

@@ -44,14 +44,14 @@ pub struct HclTemplate {
     registries: Vec<Block>,
     required: Vec<RequiredPlugin>,
     /// Where in its list what has this name stands.
-    places: HashMap<(Kind, String), usize>,
+    places: HashMap<(Namespace, String), usize>,
     /// Told when a plan is made: Packer takes such a template as correct until then.
     twice: Vec<Diagnostic>,
 }
 
-/// Things that names belong to; a name is unique among those of one kind.
+/// A name stands for one thing in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum Namespace {
     Variable,
     Local,
     Source,
@@ -153,7 +153,7 @@ impl HclTemplate {
             "source" => {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
                 let full = full_name(&kind.text, &name.text);
-                if let Some(first) = self.place(Kind::Source, &full, self.sources.len()) {
+                if let Some(first) = self.claim(Namespace::Source, &full, self.sources.len()) {
                     self.twice.push(twice("source", &full, &block, &self.sources[first].block));
                     return;
                 }
@@ -167,7 +167,7 @@ impl HclTemplate {
             "data" => {
                 let (kind, name) = (&block.labels[0], &block.labels[1]);
                 let full = full_name(&kind.text, &name.text);
-                if let Some(first) = self.place(Kind::Data, &full, self.data.len()) {
+                if let Some(first) = self.claim(Namespace::Data, &full, self.data.len()) {
                     self.twice.push(twice("data", &full, &block, &self.data[first].block));
                     return;
                 }
@@ -178,9 +178,9 @@ impl HclTemplate {
         }
     }
 
-    /// Where the thing with this name stands already; otherwise it will stand at `at`.
-    fn place(&mut self, kind: Kind, name: &str, at: usize) -> Option<usize> {
-        match self.places.entry((kind, name.to_owned())) {
+    /// Takes a name for what will stand at `at`. If it is taken: where the one stands that has it.
+    fn claim(&mut self, namespace: Namespace, name: &str, at: usize) -> Option<usize> {
+        match self.places.entry((namespace, name.to_owned())) {
             Entry::Occupied(first) => Some(*first.get()),
             Entry::Vacant(free) => {
                 free.insert(at);
@@ -190,12 +190,12 @@ impl HclTemplate {
     }
 
     fn source(&self, type_name: &str, name: &str) -> Option<&SourceBlock> {
-        let at = self.places.get(&(Kind::Source, full_name(type_name, name)));
+        let at = self.places.get(&(Namespace::Source, full_name(type_name, name)));
         at.map(|at| &self.sources[*at])
     }
 
     fn declare(&mut self, variable: variables::Variable, found: &mut Diagnostics) {
-        if let Some(first) = self.place(Kind::Variable, &variable.name, self.variables.len()) {
+        if let Some(first) = self.claim(Namespace::Variable, &variable.name, self.variables.len()) {
             let first = &self.variables[first];
             found.push(
                 Diagnostic::error(
@@ -212,7 +212,7 @@ impl HclTemplate {
     }
 
     fn local(&mut self, local: Local, found: &mut Diagnostics) {
-        if let Some(first) = self.place(Kind::Local, &local.name, self.locals.len()) {
+        if let Some(first) = self.claim(Namespace::Local, &local.name, self.locals.len()) {
             let first = &self.locals[first];
             // The value is of interest too: it says whether the two are the same.
             found.push(Diagnostic::echo(

@@ -93,13 +93,15 @@ pub(super) fn settle(template: &Template, options: &PlanOptions, found: &mut Dia
 
 fn origins(template: &Template, raw: &IndexMap<String, Raw>, sensitive: &HashSet<&str>) -> Origins {
     let mut origins = Origins::default();
+    let places: HashMap<&str, &Span> =
+        template.variables.iter().map(|v| (v.name.as_str(), &v.span)).collect();
     for (name, Raw { value, span }) in raw {
         let made_of = interpolate::calls(value.as_deref().unwrap_or_default())
             .into_iter()
             .filter(|(function, _)| function == "user")
             .filter_map(|(_, name)| name)
             .collect();
-        let declared = template.variables.iter().find(|v| v.name == *name).map(|v| &v.span);
+        let declared = places.get(name.as_str());
         match declared.filter(|_| sensitive.contains(name.as_str())) {
             Some(place) => {
                 origins.add(name, place, format!("the variable \"{name}\" is declared here"), made_of);
