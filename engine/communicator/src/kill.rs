@@ -19,7 +19,9 @@ use crate::shell;
 const LIMIT: Duration = Duration::from_secs(8);
 
 /// Walks up to the child of sshd that it is itself, then ends the sessions of all other children. Field 4 of a
-/// process's `stat` is its parent, field 6 its session; the name in field 2 may contain blanks and brackets.
+/// process's `stat` is its parent, field 5 its process group, field 6 its session; the name in field 2 may contain blanks
+/// and brackets. Whole groups are signalled: one process after the other, a shell could see its child end and go on to
+/// the next line of its script, even to a successful end.
 const HELPER: &str = r#"
 up=$$
 while :; do
@@ -38,15 +40,19 @@ victims() {
   done
 }
 sessions=$(victims)
-members() {
+groups() {
+  list=
   for d in /proc/[0-9]*; do
     read -r s <$d/stat || continue
     set -- ${s##*) }
-    case $sessions in *" $4 "*) [ "$1" = Z ] || printf '%s ' "${d#/proc/}" ;; esac
+    [ "$1" = Z ] && continue
+    case $sessions in *" $4 "*) ;; *) continue ;; esac
+    case "$list " in *" -$3 "*) ;; *) list="$list -$3" ;; esac
   done
+  printf '%s' "$list"
 }
 end() {
-  list=$(members)
+  list=$(groups)
   [ -n "$list" ] || return 1
   kill -"$1" $list || sudo -n kill -"$1" $list
   return 0
@@ -54,7 +60,7 @@ end() {
 if [ -n "$sessions" ]; then
   end TERM
   for i in 1 2 3 4 5 6 7 8 9 10; do
-    [ -n "$(members)" ] || break
+    [ -n "$(groups)" ] || break
     sleep 0.1 || sleep 1
   done
   end KILL

@@ -34,7 +34,7 @@ impl LocalProcess {
         Ok((Self { child, stdout, stderr, ended: false }, stdin))
     }
 
-    /// Output that nobody is told of any more must not keep the program from ending.
+    /// Returns when nobody can write any more. Output that nobody is told of must not keep the program from ending.
     async fn drain(&mut self) {
         while self.stdout.is_some() || self.stderr.is_some() {
             tokio::select! {
@@ -88,11 +88,10 @@ impl Running for LocalProcess {
         let Some(leader) = self.child.id() else { return };
         group::signal(leader, group::TERM);
         // It is not waited for before the last signal, so that its number stays its own.
-        tokio::select! {
-            () = group::ended(leader, POLL) => {}
-            () = tokio::time::sleep(GRACE) => {}
-            () = async { self.drain().await; std::future::pending().await } => {}
-        }
+        // The leader may be a shell that ends at once, before the script that it runs has tidied up: what still writes
+        // to the pipes has not ended.
+        let all_ended = async { tokio::join!(group::ended(leader, POLL), self.drain()) };
+        let _ = tokio::time::timeout(GRACE, all_ended).await;
         group::signal(leader, group::KILL);
         let _ = self.child.wait().await;
     }
