@@ -12,6 +12,14 @@ use fornax_simulator::{Config, Credentials, FaultScript, Latency, Seed, Simulato
 use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 
+/// Longer than any operation, for tests whose clock is paused. It jumps in steps, so that what has several waits goes on
+/// after each.
+pub async fn long() {
+    for _ in 0..60 {
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    }
+}
+
 /// Machines that do nothing, and do it at once.
 struct Shells;
 struct Shell;

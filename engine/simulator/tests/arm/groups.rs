@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fornax_simulator::Latency;
 use serde_json::{Value, json};
 
-use crate::bench::{Cloud, NONE, address, located, vnet};
+use crate::bench::{Cloud, NONE, address, located, long, vnet};
 
 fn group(location: &str, tags: Value) -> Value {
     json!({ "location": location, "tags": tags })
@@ -72,15 +72,14 @@ async fn a_group_that_is_being_deleted_takes_no_writes() {
         .await;
     let shown = cloud.send("GET S/resourcegroups/g", &NONE).await;
     assert_eq!(shown.body["properties"]["provisioningState"], "Deleting");
-    // The clock is paused: it jumps over the deletion.
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    long().await;
     cloud
         .table(&[
             ("GET S/resourcegroups/g", NONE, "404 ResourceGroupNotFound"),
             ("PUT S/resourcegroups/g", group("westus2", NONE), "201"),
         ])
         .await;
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    long().await;
     cloud.table(&[("GET S/resourcegroups/g", NONE, "200")]).await;
 }
 

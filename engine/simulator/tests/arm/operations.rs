@@ -1,11 +1,9 @@
 //! Long-running operations: how each kind announces itself, how it is polled, and how it ends.
 
-use std::time::Duration;
-
 use fornax_simulator::Latency;
 use serde_json::{Value, json};
 
-use crate::bench::{Answer, Cloud, NONE, address, located, vnet};
+use crate::bench::{Answer, Cloud, NONE, address, located, long, vnet};
 
 /// Which of the two URLs an answer has.
 fn style(answer: &Answer) -> String {
@@ -19,11 +17,6 @@ fn style(answer: &Answer) -> String {
 
 async fn slow() -> Cloud {
     Cloud::with(json!({}), json!([]), Latency::Azure).await
-}
-
-/// Longer than any operation. The clock of these tests is paused: it jumps, nothing waits.
-async fn long() {
-    tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
 #[tokio::test(start_paused = true)]
