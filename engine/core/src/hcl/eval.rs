@@ -29,6 +29,9 @@ const MAX_ITEMS: usize = 1 << 20;
 /// What one evaluation may copy of values that it refers to, by [`Val::weight`]: locals made of locals double with each.
 const MAX_COPIED: usize = 1 << 23;
 
+/// Findings of one evaluation after which its loops end: what is wrong with each of a million items is known by then.
+const MAX_FINDINGS: usize = 100;
+
 /// What an expression may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allow {
@@ -91,6 +94,11 @@ impl<'h> Evaluator<'h> {
             );
         }
         false
+    }
+
+    /// Whether a loop goes on to its next item.
+    fn goes_on(&self) -> bool {
+        self.found.len() < MAX_FINDINGS
     }
 
     /// A value of its own, within what may be copied.
@@ -189,6 +197,9 @@ impl<'h> Evaluator<'h> {
                         return false;
                     }
                     for (k, v) in entries {
+                        if !self.goes_on() {
+                            return false;
+                        }
                         let names = bind(key.as_deref(), value, k, v);
                         known &= self.parts(body, &Scope::over(&names, scope), out, length, span);
                     }
@@ -313,6 +324,9 @@ impl<'h> Evaluator<'h> {
         let mut groups: BTreeMap<String, Vec<Val>> = BTreeMap::new();
         let mut known = true;
         for (k, v) in entries {
+            if !self.goes_on() {
+                return Val::DYNAMIC;
+            }
             let names = bind(f.key.as_deref(), &f.value, k, v);
             let inner = Scope::over(&names, scope);
             if let Some(condition) = &f.condition {

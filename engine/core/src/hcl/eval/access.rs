@@ -221,6 +221,9 @@ impl Evaluator<'_> {
         }
         let mut results = Vec::with_capacity(items.len());
         for item in items {
+            if !self.goes_on() {
+                return Val::DYNAMIC;
+            }
             let names = BTreeMap::from([(ITEM.to_owned(), item)]);
             results.push(self.eval(each, &Scope::over(&names, scope)));
         }

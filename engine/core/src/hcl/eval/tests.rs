@@ -121,3 +121,12 @@ fn loops_can_not_fill_the_memory() {
     }
     assert_eq!(run(&source).expect_err("too large"), ["hcl/too-large"]);
 }
+
+#[test]
+fn loops_end_where_everything_is_wrong() {
+    let loops = ["[for x in range(1000) : [for y in range(1000) : [nosuch]]]", "range(1000)[*].nosuch"];
+    let directive = r#""%{ for x in range(1000) ~}${nosuch}%{ endfor ~}""#;
+    for source in loops.into_iter().chain([directive]) {
+        assert_eq!(run(source).expect_err("wrong").len(), super::MAX_FINDINGS, "{source}");
+    }
+}
