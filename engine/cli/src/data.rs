@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fornax_core::builder::Description;
-use fornax_core::diagnostic::nearest;
 use fornax_core::hcl::{Type, Val};
 use fornax_core::plugin::{Capability, CapabilityRequest};
+use fornax_core::schema::{self, Typing};
 use fornax_core::secret::Secret;
 use fornax_core::template::hcl::DataSources;
-use fornax_core::value::{Node, Text, Value};
+use fornax_core::value::{Node, Text};
 use fornax_core::{Diagnostic, Diagnostics};
 use fornax_plugin_host::Effective;
 use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest, REDIRECTS, redirected};
@@ -173,80 +173,22 @@ impl DataSources for BuiltInData {
     }
 
     fn check(&self, type_name: &str, config: &Node) -> Diagnostics {
-        let schema = describe(type_name).schema;
-        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-        let known = || properties.keys().map(String::as_str);
-        let mut found = Diagnostics::new();
-        let mut misspelt = Vec::new();
-        for member in config.members() {
-            let is_map = properties.get(&member.key).is_some_and(|p| p["type"] == "object");
-            let fits = match &member.value.value {
-                Value::Unknown | Value::Null => true,
-                Value::Object(_) => is_map,
-                Value::Array(_) => false,
-                _ => !is_map,
-            };
-            if !properties.contains_key(&member.key) {
-                let near = nearest(&member.key, known());
-                let finding = Diagnostic::error(
-                    "data/unknown-argument",
-                    format!("the data source \"{type_name}\" has no argument \"{}\"", member.key),
-                )
-                .at(&member.key_span);
-                misspelt.extend(near);
-                let names: Vec<&str> = known().collect();
-                found.push(match near {
-                    Some(near) => finding.help(format!("did you mean \"{near}\"?")),
-                    None => finding.help(format!("known are {}", names.join(", "))),
-                });
-            } else if !fits {
-                let wanted = if is_map { "a map of texts" } else { "a text" };
-                found.push(
-                    Diagnostic::error(
-                        "data/wrong-type",
-                        format!("\"{}\" must be {wanted}, not {}", member.key, member.value.kind()),
-                    )
-                    .at(&member.value.span),
-                );
-            }
-        }
-        let required = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
-        for name in required.filter(|name| config.get(name).is_none() && !misspelt.contains(name)) {
-            found.push(
-                Diagnostic::error(
-                    "data/missing-argument",
-                    format!("the data source \"{type_name}\" needs \"{name}\""),
-                )
-                .at(&config.head())
-                .help(format!("add {name} = …")),
-            );
-        }
-        if let Some(method) = config.get("method").and_then(Node::as_text)
-            && !METHODS.contains(&method.expose().as_str())
-        {
-            found.push(
-                Diagnostic::error("data/http", "this is no method of HTTP")
-                    .at(&config.get("method").unwrap_or(config).span)
-                    .help(format!("known are {}", METHODS.join(", "))),
-            );
-        }
-        found
+        checked(type_name, config).1
     }
 
     async fn read(&self, type_name: &str, config: &Node) -> Result<Val, Diagnostic> {
-        match type_name {
-            "null" => {
-                let input = match config.get("input").map(|n| &n.value) {
-                    Some(Value::String(text)) => Val::String(text.clone()),
-                    Some(Value::Number(number)) => Val::string(number.to_string()),
-                    Some(Value::Bool(value)) => Val::string(value.to_string()),
-                    _ => Val::Null(Type::String),
-                };
-                Ok(Val::object([("output", input)]))
-            }
-            _ => self.page(config).await,
+        let (config, _) = checked(type_name, config);
+        if type_name == "http" {
+            return self.page(&config).await;
         }
+        let input = config.get("input").and_then(Node::as_text);
+        Ok(Val::object([("output", input.map_or(Val::Null(Type::String), |text| Val::String(text.clone())))]))
     }
+}
+
+/// The arguments as the types that they should have.
+fn checked(type_name: &str, config: &Node) -> (Node, Diagnostics) {
+    schema::check(config, &describe(type_name).schema, Typing::Typed)
 }
 
 #[cfg(test)]

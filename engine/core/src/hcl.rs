@@ -16,6 +16,7 @@ pub(crate) mod testing;
 pub mod types;
 pub mod typexpr;
 pub mod value;
+pub mod write;
 
 pub use convert::{ConvertError, convert};
 pub use eval::{Allow, evaluate};

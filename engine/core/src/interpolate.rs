@@ -1,6 +1,8 @@
 //! Renders `{{ … }}` in texts: Go's text/template as Packer uses it, with Packer's functions. Secrecy is carried
 //! along: a sensitive variable stays a secret part, and a function of it is secret as a whole.
 
+use std::fmt;
+
 use crate::builder::BuildData;
 use crate::value::Text;
 
@@ -37,6 +39,8 @@ pub enum Problem {
     Wrong { at: usize, message: String },
     /// A variable that is not (or not yet) known.
     NoVariable { at: usize, name: String },
+    /// A function that does not exist, and one whose name is like it.
+    NoFunction { at: usize, name: String, near: Option<&'static str> },
 }
 
 impl Problem {
@@ -47,6 +51,32 @@ impl Problem {
             Problem::Unknown => Problem::Unknown,
             Problem::Wrong { at, message } => Problem::Wrong { at: at + offset, message },
             Problem::NoVariable { at, name } => Problem::NoVariable { at: at + offset, name },
+            Problem::NoFunction { at, name, near } => Problem::NoFunction { at: at + offset, name, near },
+        }
+    }
+
+    /// Byte offset in the text; its beginning for what is about all of it.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        match self {
+            Problem::Unknown => 0,
+            Problem::Wrong { at, .. } | Problem::NoVariable { at, .. } | Problem::NoFunction { at, .. } => {
+                *at
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Unknown => f.write_str("it can't depend on the running build"),
+            Problem::Wrong { message, .. } => f.write_str(message),
+            Problem::NoVariable { name, .. } => write!(f, "there is no variable \"{name}\""),
+            Problem::NoFunction { name, near, .. } => {
+                write!(f, "function {name:?} not defined")?;
+                near.map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
+            }
         }
     }
 }

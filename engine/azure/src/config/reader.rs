@@ -2,7 +2,6 @@
 //! entry, `"a,b"` a list of two texts. Keys are compared without case; an empty text counts as not given, as in
 //! Packer. What can't be converted is reported at the value's place, and reading goes on.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fornax_core::duration::parse_duration;
@@ -28,6 +27,15 @@ pub struct Word {
     pub shown: String,
     pub span: Span,
     pub key: String,
+}
+
+/// An entry of a map whose keys are the user's own, with its places.
+pub struct Entry {
+    pub key: String,
+    pub key_span: Span,
+    /// In clear.
+    pub value: String,
+    pub span: Span,
 }
 
 impl Word {
@@ -257,24 +265,26 @@ impl<'a> Reader<'a> {
 
     /// A map of texts with the places of keys and values. HCL1 and weak typing also allow a list of maps, which are
     /// merged.
-    pub fn map(&mut self, key: &str) -> BTreeMap<String, (Text, Span, Span)> {
-        let mut map = BTreeMap::new();
+    pub fn map(&mut self, key: &str) -> Vec<Entry> {
+        let mut entries = Vec::new();
         for object in self.objects(key) {
             for member in object.members() {
-                match scalar(&member.value.value) {
-                    Some(text) => {
-                        let places = (member.key_span.clone(), member.value.span.clone());
-                        map.insert(member.key.clone(), (text, places.0, places.1));
-                    }
-                    None if member.value.value == Value::Null => {
-                        let places = (member.key_span.clone(), member.value.span.clone());
-                        map.insert(member.key.clone(), (Text::default(), places.0, places.1));
-                    }
+                let text = match &member.value.value {
+                    Value::Null => Some(Text::default()),
+                    value => scalar(value),
+                };
+                match text {
+                    Some(text) => entries.push(Entry {
+                        key: member.key.clone(),
+                        key_span: member.key_span.clone(),
+                        value: text.expose(),
+                        span: member.value.span.clone(),
+                    }),
                     None => self.wrong_type(&format!("{key}.{}", member.key), &member.value, "a string"),
                 }
             }
         }
-        map
+        entries
     }
 
     /// The objects of a block that may be written once or as a list.

@@ -3,7 +3,7 @@
 use fornax_core::Diagnostic;
 
 use super::checks::{conflict, missing, one_of};
-use super::reader::Reader;
+use super::reader::{Entry, Reader};
 use super::{Network, Place, naming};
 use crate::client::{Plan, Tags};
 use crate::lro::{BUILD_TAG, PROCESS_TAG};
@@ -106,33 +106,33 @@ fn is_address(text: &str) -> bool {
 
 pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
     let mut tags = Tags::new();
-    type Place = fornax_core::Span;
-    let mut pairs: Vec<(String, String, Place, Place)> = r
-        .map("azure_tags")
-        .into_iter()
-        .map(|(name, (value, key, span))| (name, value.expose(), key, span))
-        .collect();
+    let mut entries = r.map("azure_tags");
     for block in r.objects("azure_tag") {
         let mut within = r.within("azure_tag", block);
         let (name, value) = (within.word("name"), within.string("value").unwrap_or_default());
         match name {
-            Some(name) => pairs.push((name.value, value, name.span, within.value_span("value"))),
+            Some(name) => entries.push(Entry {
+                key: name.value,
+                key_span: name.span,
+                value,
+                span: within.value_span("value"),
+            }),
             None => missing(&mut within, "name", "a tag has a name", "write {\"name\": …, \"value\": …}"),
         }
     }
-    for (name, value, key, span) in pairs {
+    for Entry { key: name, key_span, value, span } in entries {
         let length = name.chars().count();
         let own = [BUILD_TAG, PROCESS_TAG].into_iter().find(|tag| name.eq_ignore_ascii_case(tag));
         let problem = if let Some(tag) = own {
-            Some((key, format!("the tag \"{tag}\" is the engine's own"), "choose another name"))
+            Some((key_span, format!("the tag \"{tag}\" is the engine's own"), "choose another name"))
         } else if length > 512 {
             let summary = format!("the name of a tag has {length} characters; at most 512 are allowed");
-            Some((key, summary, "shorten it"))
+            Some((key_span, summary, "shorten it"))
         } else if name.is_empty() {
-            Some((key, "the name of a tag is empty".to_owned(), "give it a name"))
+            Some((key_span, "the name of a tag is empty".to_owned(), "give it a name"))
         } else if let Some(c) = name.chars().find(|c| "<>%&\\?/".contains(*c)) {
             let summary = format!("the name of the tag \"{name}\" contains \"{c}\"");
-            Some((key, summary, "Azure takes no < > % & \\ ? / in the names of tags"))
+            Some((key_span, summary, "Azure takes no < > % & \\ ? / in the names of tags"))
         } else {
             let length = value.chars().count();
             (length > 256).then(|| {

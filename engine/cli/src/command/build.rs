@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::template::{HclNeeds, Loaded, Source, check_builds, load, read, show_of};
+use super::template::{HclNeeds, Loaded, Source, load, read, show_of};
 use crate::args::{BuildArgs, OnErrorArg};
 use crate::error::{CliError, Exit};
 use crate::journal_file::JournalFile;
@@ -36,12 +36,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         load(&source, &args.template, &redactor, needs, &data).await?;
     let catalog = target::plugins(&args.plugins, plan.as_ref()).await?;
     found.extend(check_required(&required, &target::installed(catalog.as_ref()), Needed::IfUsed));
-    // Nothing will be built, so that all mistakes can be told at once. What a simulated cloud would give is not there yet.
-    if let Some(plan) = plan.as_ref().filter(|_| found.has_errors() && !args.simulate) {
-        let parts = target::offline(&args.plugins, Some(plan)).await?;
-        found.extend(check_builds(plan, &parts, &redactor).await);
-    }
-    let Some(plan) = plan.filter(|_| !found.has_errors()) else {
+    // A template with mistakes is checked to the end, so that all are told at once, but no simulator is started for it.
+    let Some(plan) = plan.filter(|_| !(args.simulate && found.has_errors())) else {
         show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     };

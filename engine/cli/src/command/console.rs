@@ -6,7 +6,7 @@ use std::io::{BufRead, IsTerminal};
 use fornax_core::hcl::parse::parse_expression;
 use fornax_core::hcl::print::print;
 use fornax_core::hcl::{Allow, Scope, evaluate};
-use fornax_core::interpolate::{self, BuildFacts, Problem};
+use fornax_core::interpolate::{self, BuildFacts};
 use fornax_core::template::hcl::Settled;
 use fornax_core::{Diagnostic, Diagnostics, Redactor, SourceFile, Text, template};
 use indexmap::IndexMap;
@@ -130,14 +130,9 @@ fn answer(session: &Session, line: &str) -> Result<String, Diagnostics> {
             });
             rendered.map(|text| text.masked()).map_err(|problem| {
                 let file = SourceFile::new("<console-input>", line);
-                let (at, message) = match problem {
-                    Problem::Wrong { at, message } => (at, message),
-                    Problem::NoVariable { at, name } => (at, format!("there is no variable \"{name}\"")),
-                    Problem::Unknown => (0, "it can't depend on a running build".to_owned()),
-                };
-                let at = at.min(line.len());
+                let at = problem.at().min(line.len());
                 let end = line[at..].find("}}").map_or(line.len(), |end| at + end + 2);
-                Diagnostic::error("template/interpolation", format!("this can't be rendered: {message}"))
+                Diagnostic::error("template/interpolation", format!("this can't be rendered: {problem}"))
                     .at(&fornax_core::Span::new(&file, at..end))
                     .into()
             })

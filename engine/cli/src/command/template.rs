@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use fornax_core::build::prepare_build;
 use fornax_core::builder::ReadEnv;
 use fornax_core::plan::Plan;
 use fornax_core::template::hcl::{self, HclTemplate, RequiredPlugin};
@@ -16,7 +15,6 @@ use super::salvage;
 use crate::args::TemplateArgs;
 use crate::error::CliError;
 use crate::host::TemplateHost;
-use crate::target;
 
 /// A template or a variable file larger than this is a mistake; some files, such as `/dev/zero`, never end.
 const MAX_TEMPLATE: u64 = 16 << 20;
@@ -307,16 +305,6 @@ pub async fn load(
         plan = Some(made);
     }
     Ok(Loaded { plan, found, sensitive, required })
-}
-
-/// What is wrong with the builds of a plan, as far as that can be said without any cloud.
-pub async fn check_builds(plan: &Plan, parts: &target::Parts, redactor: &Redactor) -> Diagnostics {
-    let mut found = Diagnostics::new();
-    for build in &plan.builds {
-        let context = parts.prepare_context(build, redactor, false, false);
-        found.extend(prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context).await.1);
-    }
-    found
 }
 
 fn register(secrets: &[fornax_core::Secret], redactor: &Redactor) {

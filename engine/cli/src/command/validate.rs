@@ -1,9 +1,10 @@
 //! `fornax validate`: every check that needs no cloud and no machine.
 
 use fornax_core::Redactor;
+use fornax_core::build::prepare_build;
 use fornax_core::template::hcl::{Needed, check_required};
 
-use super::template::{HclNeeds, Language, Loaded, check_builds, load, read, show_of};
+use super::template::{HclNeeds, Language, Loaded, load, read, show_of};
 use crate::args::ValidateArgs;
 use crate::error::{CliError, Exit};
 use crate::{logging, target};
@@ -39,8 +40,9 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     let chooses = args.template.only.iter().chain(&args.template.except).any(|name| !name.is_empty());
     let needed = if chooses { Needed::IfUsed } else { Needed::All };
     found.extend(check_required(&required, &target::installed(parts.catalog.as_ref()), needed));
-    if let Some(plan) = &plan {
-        found.extend(check_builds(plan, &parts, &redactor).await);
+    for build in plan.iter().flat_map(|plan| &plan.builds) {
+        let context = parts.prepare_context(build, &redactor, false, false);
+        found.extend(prepare_build(build, &parts.factories, parts.catalog.as_ref(), &context).await.1);
     }
     show_of(&source, &args.template, &found, args.json, &redactor);
     if found.has_errors() {

@@ -1,5 +1,5 @@
 use fornax_core::plugin::Capability;
-use fornax_core::value::Member;
+use fornax_core::value::{Member, Value};
 use fornax_core::{SourceFile, Span};
 use fornax_plugin_host::{PluginId, Policy};
 
@@ -45,22 +45,22 @@ fn descriptions_are_what_the_check_takes() {
             for (key, property) in description.schema["properties"].as_object().unwrap() {
                 let mut changed = example.clone();
                 changed[key] = if property["type"] == "object" { "text".into() } else { json!({"a": "b"}) };
-                assert_eq!(codes(&changed), ["data/wrong-type"], "{name}: {changed}");
+                assert_eq!(codes(&changed), ["config/wrong-type"], "{name}: {changed}");
                 for word in property["enum"].as_array().into_iter().flatten() {
                     changed[key] = word.clone();
                     assert!(codes(&changed).is_empty(), "{name}: {changed}");
                     changed[key] = "nonsense".into();
-                    assert_eq!(codes(&changed), ["data/http"], "{name}: {changed}");
+                    assert_eq!(codes(&changed), ["config/unknown-value"], "{name}: {changed}");
                 }
             }
             for key in description.schema["required"].as_array().unwrap() {
                 let mut changed = example.clone();
                 changed.as_object_mut().unwrap().remove(key.as_str().unwrap());
-                assert_eq!(codes(&changed), ["data/missing-argument"], "{name}: {changed}");
+                assert_eq!(codes(&changed), ["config/missing-option"], "{name}: {changed}");
             }
             let mut changed = example.clone();
             changed["strange"] = "x".into();
-            assert_eq!(codes(&changed), ["data/unknown-argument"], "{name}: {changed}");
+            assert_eq!(codes(&changed), ["config/unknown-option"], "{name}: {changed}");
         }
     }
 }

@@ -27,15 +27,7 @@ pub async fn prepare_build(
             found.extend(plan.config.explain(problems.clone()));
             found.extend(plan.check_build_keys(factory.build_data_keys()));
             let (builder, more) = factory.prepare(&config, context);
-            // What could not be evaluated is no value for the builder: that has been told, or nobody was asked for it yet.
-            let mut told = plan.config.not_known();
-            for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
-                told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
-            }
-            let is_new = |finding: &Diagnostic| {
-                !finding.span.as_ref().is_some_and(|span| told.iter().any(|t| t.overlaps(span)))
-            };
-            found.extend(plan.config.explain(more.into_iter().filter(is_new).collect()));
+            found.extend(plan.config.explain(news(more, plan.config.as_ref(), &problems)));
             builder.filter(|_| resolved)
         }
         None => {
@@ -83,6 +75,22 @@ pub async fn prepare_build(
         post_processors,
     });
     (prepared, found)
+}
+
+/// The findings of a builder, but for those about values that could not be evaluated: that has been told, or nobody was
+/// asked for them yet.
+fn news(findings: Diagnostics, config: &dyn ConfigSource, problems: &Diagnostics) -> Diagnostics {
+    if findings.is_empty() {
+        return findings;
+    }
+    let mut told = config.not_known();
+    for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
+        told.extend(problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)).cloned());
+    }
+    let is_new = |finding: &Diagnostic| {
+        !finding.span.as_ref().is_some_and(|span| told.iter().any(|t| t.overlaps(span)))
+    };
+    findings.into_iter().filter(is_new).collect()
 }
 
 async fn provisioner(

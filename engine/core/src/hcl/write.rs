@@ -1,11 +1,11 @@
-//! The HCL2 that is written: blocks, attributes and values, and their canonical form. Two blanks a level, equals signs
+//! HCL2 as it is written by the engine itself: blocks, attributes and values, and their canonical form. Two blanks a level, equals signs
 //! of attributes on consecutive lines aligned, one element a line in objects.
 
 use std::fmt::Write as _;
 
 /// What stands in a file or in the body of a block.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Item {
+pub enum Item {
     Attribute(String, Value),
     Block {
         kind: String,
@@ -22,7 +22,7 @@ pub(super) enum Item {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
     /// An expression as it is.
     Code(String),
     Template(Vec<Piece>),
@@ -33,27 +33,30 @@ pub(super) enum Value {
 
 /// A part of a template string.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
+pub enum Piece {
     Text(String),
     /// An expression, without `${` and `}`.
     Code(String),
 }
 
 impl Item {
-    pub(super) fn comment(text: &str) -> Item {
+    /// A text of one or more lines.
+    pub fn comment(text: &str) -> Item {
         Item::Comment(text.to_owned())
     }
 
-    pub(super) fn block(kind: &str, labels: &[&str], body: Vec<Item>) -> Item {
+    /// A block with its labels.
+    pub fn block(kind: &str, labels: &[&str], body: Vec<Item>) -> Item {
         Item::Block { kind: kind.to_owned(), labels: labels.iter().map(|l| (*l).to_owned()).collect(), body }
     }
 
-    pub(super) fn attribute(name: &str, value: Value) -> Item {
+    /// `name = value`.
+    pub fn attribute(name: &str, value: Value) -> Item {
         Item::Attribute(name.to_owned(), value)
     }
 
     /// The labels of a block or of the block of a group; nothing for what has none.
-    pub(super) fn labels(&self) -> &[String] {
+    pub fn labels(&self) -> &[String] {
         match self {
             Item::Block { labels, .. } => labels,
             Item::Group(items) => items.last().map(Item::labels).unwrap_or_default(),
@@ -63,7 +66,8 @@ impl Item {
 }
 
 impl Value {
-    pub(super) fn literal(text: &str) -> Value {
+    /// A text without expressions.
+    pub fn literal(text: &str) -> Value {
         Value::Template(vec![Piece::Text(text.to_owned())])
     }
 
@@ -77,7 +81,7 @@ impl Value {
 }
 
 /// The text of a file.
-pub(super) fn print(items: &[Item]) -> String {
+pub fn print(items: &[Item]) -> String {
     let mut out = String::new();
     body(&mut out, items, 0);
     out
@@ -162,7 +166,7 @@ fn print_value(out: &mut String, value: &Value, depth: usize) {
 }
 
 /// A template string in its quotes.
-pub(super) fn quote(pieces: &[Piece]) -> String {
+pub fn quote(pieces: &[Piece]) -> String {
     let mut out = String::from("\"");
     for (i, piece) in pieces.iter().enumerate() {
         match piece {
@@ -215,13 +219,13 @@ fn escape(out: &mut String, text: &str, before_code: bool) {
 }
 
 /// Whether the text can stand as a name of HCL2.
-pub(super) fn is_identifier(text: &str) -> bool {
+pub fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 /// The text as a name of HCL2, every other sign an underscore.
-pub(super) fn identifier(text: &str) -> String {
+pub fn identifier(text: &str) -> String {
     let mut out: String =
         text.trim().chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect();
     if !is_identifier(&out) {

@@ -278,9 +278,8 @@ fn builtin(call: &Call<'_>) -> Result<Data, Problem> {
             Ok(call.made(out))
         }
         name => {
-            let known = crate::diagnostic::nearest(name, NAMES.iter().copied());
-            let hint = known.map(|k| format!("; did you mean {k}?")).unwrap_or_default();
-            Err(Problem::Wrong { at: call.at, message: format!("function {name:?} not defined{hint}") })
+            let near = crate::diagnostic::nearest(name, NAMES.iter().copied());
+            Err(Problem::NoFunction { at: call.at, name: name.to_owned(), near })
         }
     }
 }

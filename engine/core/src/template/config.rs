@@ -67,30 +67,18 @@ pub(super) fn source(config: Node, context: &Arc<Context>) -> Arc<dyn ConfigSour
 }
 
 pub(super) fn finding(what: &str, problem: &Problem, text: &str, span: &Span) -> Diagnostic {
-    let (at, message) = match problem {
-        Problem::Wrong { at, message } => (*at, message.clone()),
-        Problem::NoVariable { at, name } => (*at, format!("there is no variable \"{name}\"")),
-        Problem::Unknown => (0, "it can't depend on the running build".to_owned()),
-    };
-    let finding = Diagnostic::error("template/interpolation", format!("{what} can't be rendered: {message}"))
-        .at(&place(span, text, at));
-    with_help(finding, text)
-}
-
-/// Who meant no action at all learns how to write the braces.
-pub(super) fn with_help(finding: Diagnostic, text: &str) -> Diagnostic {
-    match interpolate::check_syntax(text) {
-        Ok(()) if unknown_function(&finding.summary).is_none() => finding,
-        _ => finding.help("if {{ is meant as it stands, write {{`{{`}}"),
+    let finding = Diagnostic::error("template/interpolation", format!("{what} can't be rendered: {problem}"))
+        .at(&place(span, text, problem.at()));
+    // Who meant no action at all learns how to write the braces.
+    match problem {
+        Problem::NoFunction { near: Some(_), .. } => finding,
+        Problem::NoFunction { near: None, .. } => finding.help(BRACES),
+        _ if interpolate::check_syntax(text).is_err() => finding.help(BRACES),
+        _ => finding,
     }
 }
 
-/// The name of a function that a message says is not there.
-fn unknown_function(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("function \"")?;
-    let (name, rest) = rest.split_once('"')?;
-    (rest == " not defined").then_some(name)
-}
+const BRACES: &str = "if {{ is meant as it stands, write {{`{{`}}";
 
 /// The place in the source of the action, or the part of it, that begins at a byte of a text.
 pub(super) fn place(span: &Span, text: &str, at: usize) -> Span {
@@ -204,12 +192,11 @@ impl JsonConfig {
             Err(Problem::Unknown) => None,
             Err(problem) => {
                 let finding = finding("this text", &problem, text, span);
-                let variable = unknown_function(&finding.summary)
-                    .filter(|name| self.context.variables.contains_key(*name))
-                    .map(|name| format!("a variable is written {{{{user `{name}`}}}}"));
-                found.push(match variable {
-                    Some(help) => finding.help(help),
-                    None => finding,
+                found.push(match &problem {
+                    Problem::NoFunction { name, .. } if self.context.variables.contains_key(name) => {
+                        finding.help(format!("a variable is written {{{{user `{name}`}}}}"))
+                    }
+                    _ => finding,
                 });
                 None
             }
@@ -305,9 +292,7 @@ impl Renderer for JsonRenderer {
         match rendered {
             Ok(text) if template.is_sensitive() => Ok(text.map(str::to_owned)),
             Ok(text) => Ok(text),
-            Err(Problem::Wrong { message, .. }) => Err(message),
-            Err(Problem::NoVariable { name, .. }) => Err(format!("there is no variable \"{name}\"")),
-            Err(Problem::Unknown) => Err("it depends on a value that is not known yet".to_owned()),
+            Err(problem) => Err(problem.to_string()),
         }
     }
 }

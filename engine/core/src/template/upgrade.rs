@@ -8,19 +8,18 @@ use indexmap::IndexSet;
 
 use super::{Selection, Template, json};
 use crate::diagnostic::Diagnostics;
+use crate::hcl::write::{self, Item, Value};
 use crate::source::Span;
 
 mod blocks;
 mod body;
 mod calls;
-mod hcl;
 mod headers;
 mod names;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use hcl::Item;
 use names::Names;
 
 /// The template in HCL2.
@@ -73,7 +72,7 @@ pub fn upgrade(template: &Template, annotations: bool) -> Upgrade {
     out.section(headers::LOCALS, locals);
     out.section(headers::SOURCES, sources);
     out.section(headers::BUILD, build.into_iter().collect());
-    Upgrade { text: hcl::print(&out.items), findings: writer.findings.sorted() }
+    Upgrade { text: write::print(&out.items), findings: writer.findings.sorted() }
 }
 
 /// The template's own comments: root level keys that begin with an underscore.
@@ -141,12 +140,12 @@ impl Writer {
         list.iter().map(|(name, _)| self.names.build(name).to_owned()).collect()
     }
 
-    fn selection(&self, selection: &Selection) -> Vec<(&'static str, hcl::Value)> {
+    fn selection(&self, selection: &Selection) -> Vec<(&'static str, Value)> {
         let mut out = Vec::new();
         for (key, list) in [("except", &selection.except), ("only", &selection.only)] {
             if !list.is_empty() {
                 let names = self.build_names(list);
-                out.push((key, hcl::Value::List(names.iter().map(|n| hcl::Value::literal(n)).collect())));
+                out.push((key, Value::List(names.iter().map(|n| Value::literal(n)).collect())));
             }
         }
         out

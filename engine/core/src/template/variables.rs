@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use indexmap::IndexMap;
 
-use super::config::{place, with_help};
+use super::config::{finding, place};
 use super::origins::Origins;
 use super::{PlanOptions, Template};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -232,12 +232,8 @@ fn report(
             .at(&place(span, value, *at))
             .help(help)
         }
-        Problem::Wrong { message, at } => {
-            let summary = format!("the variable \"{name}\" can't be rendered: {message}");
-            with_help(
-                Diagnostic::error("template/interpolation", summary).at(&place(span, value, *at)),
-                value,
-            )
+        Problem::Wrong { .. } | Problem::NoFunction { .. } => {
+            finding(&format!("the variable \"{name}\""), problem, value, span)
         }
         Problem::Unknown => Diagnostic::error(
             "template/interpolation",

@@ -66,7 +66,9 @@ impl Settled {
     /// mistake that has been told.
     pub(super) fn is_not_known(&self, reference: &Reference) -> bool {
         match (reference.root.as_str(), reference.names.first()) {
-            (root @ ("var" | "local" | "data"), Some(name)) => !self.field(root, name).is_wholly_known(),
+            (root @ ("var" | "local" | "data"), Some(name)) => {
+                self.names.get(root).and_then(|v| v.fields()?.get(name)).is_none_or(|v| !v.is_wholly_known())
+            }
             _ => false,
         }
     }

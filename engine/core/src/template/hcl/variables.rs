@@ -281,17 +281,18 @@ fn value(
         None => unset.clone(),
     };
     let mut place = variable.default.as_ref().map(|expr| expr.span.clone());
-    // What comes from outside has a line of its own to be shown, too.
+    // What comes from outside has a line of its own to be shown, too; of a secret it is not.
     let outside = |from: String, text: &str| {
         let file = SourceFile::new(from, format!("{}={text}", variable.name));
         Some(Span::new(&file, variable.name.len() + 1..file.text().len()))
     };
+    let shown = |place: &Option<Span>| place.clone().filter(|_| !variable.sensitive);
     let mut given = Vec::new();
     if let Some(text) = host.env(&format!("PKR_VAR_{}", variable.name)) {
         place = outside(format!("<PKR_VAR_{}>", variable.name), &text);
         let value =
             from_text(&text, &ty, &format!("<value for var.{} from env>", variable.name), host, found);
-        given.push((value, Given { from: "the environment", span: place.clone() }));
+        given.push((value, Given { from: "the environment", span: shown(&place) }));
     }
     for (value, span) in files.0.get(&variable.name).into_iter().flatten() {
         place = Some(span.clone());
@@ -300,13 +301,11 @@ fn value(
     for (_, text) in inputs.vars.iter().filter(|(name, _)| *name == variable.name) {
         place = outside("<-var>".to_owned(), text);
         let file = format!("<value for var.{} from arguments>", variable.name);
-        let span = place.clone();
+        let span = shown(&place);
         given.push((from_text(text, &ty, &file, host, found), Given { from: "-var", span }));
     }
     // Only the last one counts, so only it has to be right.
-    if let Some((value, mut given)) = given.pop() {
-        // The text that was given is not shown for a secret.
-        given.span = given.span.filter(|span| !variable.sensitive || !span.file().name().starts_with('<'));
+    if let Some((value, given)) = given.pop() {
         settled = match value.map(|value| convert(value, &ty)) {
             Some(Ok(value)) => {
                 check(variable, &value, &given, host, found);

@@ -1,11 +1,12 @@
 //! The blocks of the result.
 
 use super::body::text_value;
-use super::hcl::{Item, Piece, Value};
 use super::names::{default_of, sorted};
 use super::{Place, Writer};
 use crate::build::go_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::hcl::write::{Item, Piece, Value};
+use crate::source::Span;
 use crate::template::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template};
 use crate::value::{Member, Node, Value as Json};
 
@@ -114,7 +115,7 @@ impl Writer {
     /// Variables that locals read the environment through.
     pub(super) fn environment_variables(&mut self) -> Vec<Item> {
         let block = |(name, (env, sensitive)): (&String, &(String, bool))| {
-            let env = super::hcl::quote(&[Piece::Text(env.clone())]);
+            let env = crate::hcl::write::quote(&[Piece::Text(env.clone())]);
             variable_block(name, Some(vec![Piece::Code(format!("env({env})"))]), *sensitive)
         };
         self.environment.iter().map(block).collect()
@@ -203,8 +204,8 @@ impl Writer {
                 more.push(("source_ami", Value::Template(vec![Piece::Code(id)])));
             }
             let body = self.body(&members, more, Place::Source);
-            let labels = [builder.type_name.as_str(), self.names.source(&builder.raw_name)];
-            let block = Item::block("source", &labels, body);
+            let label = self.type_label(&builder.type_name, &builder.type_span);
+            let block = Item::block("source", &[&label, self.names.source(&builder.raw_name)], body);
             blocks.push(self.with_problems(block));
         }
         blocks
@@ -286,7 +287,18 @@ impl Writer {
             more.push(("override", overrides));
         }
         let body = self.body(provisioner.config.members(), more, Place::Step);
-        Item::block(kind, &[&provisioner.type_name], body)
+        let label = self.type_label(&provisioner.type_name, &provisioner.type_span);
+        Item::block(kind, &[&label], body)
+    }
+
+    /// A type as the label of its block. A label holds no expressions, so that the signs which a text would need one for
+    /// can't be written there.
+    fn type_label(&mut self, name: &str, span: &Span) -> String {
+        if ["$${", "%%{"].iter().all(|signs| !name.contains(signs)) {
+            return name.to_owned();
+        }
+        self.problem(span, &format!("the type {name:?} can't be the label of a block"), "correct it");
+        name.replace(['$', '%'], "_")
     }
 
     fn post_processor(&mut self, block: &PostProcessorBlock) -> Item {
@@ -299,7 +311,8 @@ impl Writer {
             body.push(Item::attribute("keep_input_artifact", Value::Code(keep.to_string())));
         }
         body.extend(self.body(block.config.members(), more, Place::Step));
-        Item::block("post-processor", &[&block.type_name], body)
+        let label = self.type_label(&block.type_name, &block.type_span);
+        Item::block("post-processor", &[&label], body)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Configurations as bodies of HCL2. In JSON, blocks and maps look the same; which one is meant follows from the
 //! value, as Packer does it, and from the names of blocks that can look like maps.
 
-use super::hcl::{Item, Piece, Value, is_identifier};
 use super::text::push;
 use super::{Place, Writer};
+use crate::hcl::write::{Item, Piece, Value, is_identifier};
 use crate::value::{Member, Node, Value as Json};
 
 /// Blocks whose members may all be plain values.
@@ -92,7 +92,7 @@ impl Writer {
         self.text(&member.key, &member.key_span, place).into_iter().for_each(|p| push(&mut pieces, p));
         match pieces.is_empty() {
             true => "\"\"".to_owned(),
-            false => super::hcl::quote(&pieces),
+            false => crate::hcl::write::quote(&pieces),
         }
     }
 }

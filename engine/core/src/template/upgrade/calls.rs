@@ -1,8 +1,8 @@
 //! The functions of the template engine, and what they are in HCL2.
 
-use super::hcl::{Piece, identifier, quote};
 use super::text::{Given, go_call, lives_in_json_only};
 use super::{Place, Writer};
+use crate::hcl::write::{Piece, identifier, quote};
 use crate::source::Span;
 
 impl Writer {

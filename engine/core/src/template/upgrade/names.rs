@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::hcl::identifier;
+use crate::hcl::write::identifier;
 use crate::interpolate::calls;
 use crate::template::{BuilderBlock, Template, Variable};
 use crate::value::{Node, Value};

@@ -135,6 +135,9 @@ fn what_has_no_form_in_hcl_is_told_at_its_place_and_in_a_comment() {
         let source = result.text.lines().position(|l| l.starts_with("source ")).expect("a source");
         assert!(result.text.lines().nth(source - 1).is_some_and(|l| l.starts_with("# ")), "{}", result.text);
     }
+    let result = run("{\"builders\": [{\"type\": \"a$${b\", \"name\": \"n\"}]}");
+    assert!(result.text.contains("\nsource \"a__{b\" \"n\" {"), "{}", result.text);
+    assert!(result.findings.iter().any(|f| f.code == "upgrade/left-to-you"), "{:?}", result.findings);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Texts with `{{ … }}` as template strings of HCL2. Each call is translated by itself; what has no form in HCL2 is
 //! written back as a call of the template engine, with its arguments translated.
 
-use super::hcl::Piece;
 use super::{Place, Writer};
 use crate::diagnostic::Diagnostic;
+use crate::hcl::write::Piece;
 use crate::interpolate::{Block, Expr, Pipe, calls, parse};
 use crate::source::Span;
 use crate::template::json;
