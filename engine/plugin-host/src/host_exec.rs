@@ -42,7 +42,7 @@ impl State {
         Ok(value)
     }
 
-    fn local_command(&self, command: &HostCommand, cwd: &Path) -> Result<LocalProcess, Error> {
+    fn local_command(&self, command: &HostCommand, cwd: &Path) -> Result<std::process::Command, Error> {
         self.only_while_working("host-exec")?;
         let Some(Argument::Plain(program)) = command.argv.first() else {
             return Err(self.error(ErrorCode::InvalidArgument, "there is no program to run"));
@@ -78,15 +78,6 @@ impl State {
             process.env(name, self.no_nul(self.sealer.unseal_raw(value))?.expose());
         }
         process.stdin(if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        let stdin = command.stdin.as_ref().map(|s| self.sealer.unseal_raw(s));
-        let (process, pipe) = LocalProcess::start(process)
-            .map_err(|e| self.io_error(&format!("{program} can't be started"), &e))?;
-        if let (Some(mut pipe), Some(text)) = (pipe, stdin) {
-            tokio::spawn(async move {
-                // A program that does not read its input is no error.
-                let _ = pipe.write_all(text.expose().as_bytes()).await;
-            });
-        }
         Ok(process)
     }
 
@@ -146,10 +137,22 @@ impl Host for State {
             Some(workspace) => self.table.get(&workspace)?.folder.work().to_owned(),
             None => self.working_dir.clone(),
         };
-        let running = match self.local_command(&command, &folder) {
-            Ok(running) => running,
+        let process = match self.local_command(&command, &folder) {
+            Ok(process) => process,
             Err(error) => return Ok(Err(error)),
         };
+        let program = process.get_program().to_string_lossy().into_owned();
+        let stdin = command.stdin.as_ref().map(|s| self.sealer.unseal_raw(s));
+        let (running, pipe) = match LocalProcess::start(process).await {
+            Ok(started) => started,
+            Err(error) => return Ok(Err(self.io_error(&format!("{program} can't be started"), &error))),
+        };
+        if let (Some(mut pipe), Some(text)) = (pipe, stdin) {
+            tokio::spawn(async move {
+                // A program that does not read its input is no error.
+                let _ = pipe.write_all(text.expose().as_bytes()).await;
+            });
+        }
         let mut job = self.job(Box::new(running), &command.output, false);
         let stop = self.stop(false, command.timeout_ms.map(Duration::from_millis));
         Ok(self.run_to_end(&mut job, &stop, false).await)

@@ -14,6 +14,9 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 const GRACE: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has ended.
 const POLL: Duration = Duration::from_millis(10);
+/// How long a script that was just written may count as being written: a program that is started at that moment by
+/// another thread has the open file until it runs.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// A program on this host. It is ended, with what it started, when this is dropped before its end.
 pub struct LocalProcess {
@@ -25,11 +28,19 @@ pub struct LocalProcess {
 
 impl LocalProcess {
     /// Starts a command whose standard input is settled; the other end of a piped one is returned.
-    pub fn start(mut command: Command) -> std::io::Result<(Self, Option<ChildStdin>)> {
+    pub async fn start(mut command: Command) -> std::io::Result<(Self, Option<ChildStdin>)> {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         #[cfg(unix)]
         group::lead(&mut command);
-        let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        let mut command = tokio::process::Command::from(command);
+        let mut busy = BUSY.as_millis() / POLL.as_millis();
+        let mut child = loop {
+            match command.kill_on_drop(true).spawn() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && busy > 0 => busy -= 1,
+                result => break result?,
+            }
+            tokio::time::sleep(POLL).await;
+        };
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         Ok((Self { child, stdout, stderr, ended: false }, stdin))
     }
@@ -177,5 +188,30 @@ mod group {
         ];
         let name = names.iter().find(|(signal, _)| signal.as_raw() == number);
         name.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_script_that_is_still_open_for_writing_is_started_when_it_is_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("script");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o700).open(&path).expect("it is new");
+        file.write_all(b"#!/bin/sh\nexit 7\n").expect("it is written");
+        assert_eq!(file.metadata().expect("it is there").permissions().mode() & 0o777, 0o700);
+        // The first attempt is made before the file is closed.
+        let (started, ()) = tokio::join!(LocalProcess::start(Command::new(&path)), async { drop(file) });
+        let (mut process, _) = started.expect("it starts");
+        match process.next().await {
+            Some(CommandEvent::Exited(status)) => assert_eq!(status.code, Some(7)),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -98,7 +98,7 @@ impl LocalMachine {
         let mut shell = std::process::Command::new("/bin/sh");
         shell.arg("-c").arg(line.expose()).stdin(Stdio::piped());
         let (process, pipe) =
-            LocalProcess::start(shell).map_err(|e| CommunicatorError::Other(e.to_string()))?;
+            LocalProcess::start(shell).await.map_err(|e| CommunicatorError::Other(e.to_string()))?;
         let mut pipe = pipe.expect("piped");
         tokio::spawn(async move { pipe.write_all(&stdin).await });
         Ok(Box::new(process))
