@@ -1,7 +1,9 @@
-//! HCL2 as it is written by the engine itself: blocks, attributes and values, and their canonical form. Two blanks a level, equals signs
-//! of attributes on consecutive lines aligned, one element a line in objects.
+//! HCL2 as it is written by the engine itself: blocks, attributes and values, and their canonical form. One element
+//! a line in objects.
 
 use std::fmt::Write as _;
+
+use super::format::format;
 
 /// What stands in a file or in the body of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,61 +82,46 @@ impl Value {
     }
 }
 
-/// The text of a file.
+/// The text of a file, as `fmt` has it.
 pub fn print(items: &[Item]) -> String {
     let mut out = String::new();
-    body(&mut out, items, 0);
-    out
+    body(&mut out, items);
+    format(&out)
 }
 
-fn body(out: &mut String, items: &[Item], depth: usize) {
-    let indent = "  ".repeat(depth);
-    let mut rest = items;
-    while let Some((item, tail)) = rest.split_first() {
-        rest = tail;
+fn body(out: &mut String, items: &[Item]) {
+    for item in items {
         match item {
-            Item::Attribute(..) => {
-                let aligned = |item: &Item| match item {
-                    Item::Attribute(name, value) if value.is_single_line() => Some(name.chars().count()),
-                    _ => None,
-                };
-                let run = &items[items.len() - tail.len() - 1..];
-                let run = &run[..run.iter().take_while(|i| aligned(i).is_some()).count().max(1)];
-                let width = run.iter().filter_map(aligned).max().unwrap_or_default();
-                for item in run {
-                    if let Item::Attribute(name, value) = item {
-                        let _ = write!(out, "{indent}{name:width$} = ");
-                        print_value(out, value, depth);
-                        out.push('\n');
-                    }
-                }
-                rest = &rest[run.len() - 1..];
+            Item::Attribute(name, value) => {
+                let _ = write!(out, "{name} = ");
+                print_value(out, value);
+                out.push('\n');
             }
             Item::Block { kind, labels, body: inner } => {
-                let _ = write!(out, "{indent}{kind}");
+                out.push_str(kind);
                 for label in labels {
                     let _ = write!(out, " {}", quote(&[Piece::Text(label.clone())]));
                 }
                 out.push_str(" {\n");
-                body(out, inner, depth + 1);
-                let _ = writeln!(out, "{indent}}}");
+                body(out, inner);
+                out.push_str("}\n");
             }
             Item::Comment(text) => {
                 for line in text.lines() {
                     let line: String = line.chars().filter(|c| !c.is_control()).collect();
-                    let _ = writeln!(out, "{}", format!("{indent}# {line}").trim_end());
+                    let _ = writeln!(out, "{}", format!("# {line}").trim_end());
                 }
             }
             Item::Blank => out.push('\n'),
             Item::Line(line) => {
-                let _ = writeln!(out, "{indent}{line}");
+                let _ = writeln!(out, "{line}");
             }
-            Item::Group(inner) => body(out, inner, depth),
+            Item::Group(inner) => body(out, inner),
         }
     }
 }
 
-fn print_value(out: &mut String, value: &Value, depth: usize) {
+fn print_value(out: &mut String, value: &Value) {
     match value {
         Value::Code(code) => out.push_str(code),
         Value::Template(pieces) => out.push_str(&quote(pieces)),
@@ -142,25 +129,19 @@ fn print_value(out: &mut String, value: &Value, depth: usize) {
         Value::Object(members) => {
             let items: Vec<Item> = members.iter().map(|(k, v)| Item::attribute(k, v.clone())).collect();
             out.push_str("{\n");
-            body(out, &items, depth + 1);
-            let _ = write!(out, "{}}}", "  ".repeat(depth));
-        }
-        Value::List(items) if value.is_single_line() => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                out.push_str(if i > 0 { ", " } else { "" });
-                print_value(out, item, depth);
-            }
-            out.push(']');
+            body(out, &items);
+            out.push('}');
         }
         Value::List(items) => {
-            out.push_str("[\n");
-            for item in items {
-                let _ = write!(out, "{}", "  ".repeat(depth + 1));
-                print_value(out, item, depth + 1);
-                out.push_str(",\n");
+            // What fits in a line stands in one.
+            let (open, between, close) =
+                if value.is_single_line() { ("[", ", ", "]") } else { ("[\n", ",\n", ",\n]") };
+            out.push_str(open);
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { between } else { "" });
+                print_value(out, item);
             }
-            let _ = write!(out, "{}]", "  ".repeat(depth));
+            out.push_str(close);
         }
     }
 }
