@@ -154,7 +154,8 @@ pub struct Finding {
     pub severity: crate::diagnostic::Severity,
     pub path: String,
     pub summary: String,
-    pub detail: String,
+    /// What to do about it; may be empty.
+    pub help: String,
     pub code: String,
 }
 

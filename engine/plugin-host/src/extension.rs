@@ -217,7 +217,8 @@ impl WasmExtension {
                 },
                 path: d.path.clone(),
                 summary: state.presentable(&d.summary),
-                detail: state.presentable(&d.detail),
+                // The interface has it as what to do.
+                help: state.presentable(&d.detail),
                 code: d.code.clone(),
             })
             .collect();

@@ -38,7 +38,12 @@ pub fn check(check: &mut Check, look: &Look) {
         );
     }
     if !filled(check, "/destination") {
-        check.error("/destination", "file/no-destination", "Destination must be specified", "");
+        check.error(
+            "/destination",
+            "file/no-destination",
+            "Destination must be specified",
+            "Say where to copy it to, for instance `\"destination\": \"/tmp/app.conf\"`.",
+        );
     }
     if download && content {
         check.error(

@@ -29,7 +29,7 @@ pub fn check(check: &mut Check, look: &Look) {
     {
         let summary =
             format!("{level} is an invalid Trace level for `debug_mode`; valid values are 0, 1, and 2");
-        check.error("/debug_mode", "powershell/debug-mode", summary, "");
+        check.error("/debug_mode", "powershell/debug-mode", summary, "Leave it out for no trace.");
     }
     commands(check);
 }
@@ -48,7 +48,7 @@ fn elevated(check: &mut Check) {
             "/elevated_password",
             "powershell/password-without-user",
             "Must supply an 'elevated_user' if 'elevated_password' provided",
-            "",
+            "Name the user, or leave the password out.",
         );
     }
     if check.is_sealed("/elevated_execute_command") {
@@ -66,7 +66,7 @@ fn commands(check: &mut Check) {
         [("/start_retry_timeout", Config::retry_timeout as fn(&Config) -> _), ("/pause_after", Config::pause)]
     {
         if let Some(Err(problem)) = check.typed::<Config>().map(|config| duration(&config)) {
-            check.error(option, "powershell/duration", problem, "");
+            check.error(option, "powershell/duration", problem, "Write it like `30s` or `5m`.");
         }
     }
     for option in ["execute_command", "elevated_execute_command"] {
@@ -76,7 +76,7 @@ fn commands(check: &mut Check) {
                 &pointer,
                 "powershell/command-without-path",
                 format!("This {option} does not run the script: {{{{ .Path }}}} is not in it"),
-                "",
+                "Write `{{ .Path }}` where the script is run.",
             );
         }
     }

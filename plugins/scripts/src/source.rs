@@ -60,7 +60,7 @@ pub fn check(check: &mut Check, name: &str, look: &Look) {
             "/script",
             &format!("{name}/script-and-scripts"),
             "Only one of script or scripts can be specified",
-            "",
+            "Put all of them into `scripts`.",
         );
     }
     if inline && (script || scripts) {

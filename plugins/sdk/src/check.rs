@@ -96,15 +96,10 @@ impl Check {
         if self.has_unknown() { None } else { T::deserialize(&self.config).ok() }
     }
 
-    /// The configuration cannot be used. `code` is stable, such as `motd/text-empty`; `summary` is one sentence.
-    pub fn error(
-        &mut self,
-        pointer: &str,
-        code: &str,
-        summary: impl Into<String>,
-        detail: impl Into<String>,
-    ) {
-        self.add(Severity::Error, pointer, code, summary.into(), detail.into());
+    /// The configuration cannot be used. `code` is stable, such as `motd/text-empty`; `summary` is one sentence,
+    /// `help` says what to do about it; it may be empty.
+    pub fn error(&mut self, pointer: &str, code: &str, summary: impl Into<String>, help: impl Into<String>) {
+        self.add(Severity::Error, pointer, code, summary.into(), help.into());
     }
 
     /// Usable, but probably not meant like this.
@@ -113,18 +108,24 @@ impl Check {
         pointer: &str,
         code: &str,
         summary: impl Into<String>,
-        detail: impl Into<String>,
+        help: impl Into<String>,
     ) {
-        self.add(Severity::Warning, pointer, code, summary.into(), detail.into());
+        self.add(Severity::Warning, pointer, code, summary.into(), help.into());
     }
 
     /// A hint.
-    pub fn note(&mut self, pointer: &str, code: &str, summary: impl Into<String>, detail: impl Into<String>) {
-        self.add(Severity::Note, pointer, code, summary.into(), detail.into());
+    pub fn note(&mut self, pointer: &str, code: &str, summary: impl Into<String>, help: impl Into<String>) {
+        self.add(Severity::Note, pointer, code, summary.into(), help.into());
     }
 
-    fn add(&mut self, severity: Severity, pointer: &str, code: &str, summary: String, detail: String) {
-        self.findings.push(Diagnostic { severity, path: pointer.into(), summary, detail, code: code.into() });
+    fn add(&mut self, severity: Severity, pointer: &str, code: &str, summary: String, help: String) {
+        self.findings.push(Diagnostic {
+            severity,
+            path: pointer.into(),
+            summary,
+            detail: help,
+            code: code.into(),
+        });
     }
 
     /// What was found so far.

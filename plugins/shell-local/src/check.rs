@@ -139,7 +139,7 @@ fn texts(check: &mut Check, os: Os) {
             "/execute_command",
             "shell-local/command-without-script",
             "This execute_command does not run the script: {{ .Script }} is not in it",
-            "",
+            "Write `{{ .Script }}` where the script is run.",
         );
     }
 }

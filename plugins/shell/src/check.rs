@@ -31,7 +31,7 @@ fn texts(check: &mut Check) {
             "/execute_command",
             "shell/command-without-path",
             "This execute_command does not run the script: {{ .Path }} is not in it",
-            "",
+            "Write `{{ .Path }}` where the script is run.",
         );
     }
     if !config.env_file()

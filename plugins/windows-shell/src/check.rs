@@ -21,7 +21,7 @@ pub fn check(check: &mut Check, look: &Look) {
             "/execute_command",
             "windows-shell/command-without-path",
             "This execute_command does not run the script: {{ .Path }} is not in it",
-            "",
+            "Write `{{ .Path }}` where the script is run.",
         );
     }
 }

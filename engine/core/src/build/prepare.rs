@@ -199,5 +199,6 @@ fn from_finding(config: &Node, finding: Finding) -> Diagnostic {
         Severity::Warning => Diagnostic::warning,
         Severity::Note => Diagnostic::note,
     };
-    new(code, finding.summary).at(&place).detail(finding.detail)
+    let new = new(code, finding.summary).at(&place);
+    if finding.help.is_empty() { new } else { new.help(finding.help) }
 }

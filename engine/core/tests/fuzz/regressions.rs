@@ -15,6 +15,14 @@ const INPUTS: &[(&str, &str)] = &[
         "upgrade",
         "{\"builders\": [{\"type\": \"null\"}], \"provisioners\": [{\"type\": \"shell\", \"inline\": [\"{{ build `A+B` }}\"]}]}",
     ),
+    // A type that can't be a label, and a name that is as wide as fmt says.
+    ("upgrade", "{\"builders\": [{\"type\": \"fi$${le\"}]}"),
+    (
+        "upgrade",
+        "{\"builders\": [{\"type\": \"null\", \"m\": {\"a\": \"1\", \"e\u{301}\": \"2\", \"ccc\": \"3\"}}]}",
+    ),
+    // A mistake a million times.
+    ("hcl", "locals {\n  t = range(1000)\n  m = [for x in local.t : [for y in local.t : [xy]]]\n}\n"),
 ];
 
 #[test]

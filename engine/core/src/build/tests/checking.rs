@@ -8,7 +8,7 @@ async fn every_problem_of_every_component_is_found_at_once() {
         severity: Severity::Warning,
         path: "/inline/0".into(),
         summary: "odd".into(),
-        detail: "because".into(),
+        help: "because".into(),
         code: String::new(),
     });
     let mut plan = plan(vec![provisioner("shel"), provisioner("zzz"), provisioner("shell")]);
@@ -31,7 +31,7 @@ async fn every_problem_of_every_component_is_found_at_once() {
     let folder = |what| format!("if a plugin provides this {what}, name its folder with --plugin-dir");
     has("build/unknown-provisioner", &folder("provisioner"));
     has("build/unknown-post-processor", &folder("post-processor"));
-    has("plugin/configuration", "odd");
+    has("plugin/configuration", "because");
     assert!(told.iter().any(|(code, _)| code.starts_with("config/")), "{told:#?}");
     assert!(found.iter().all(|d| d.span.is_some()));
     let unknown = found.iter().find(|d| d.summary.contains("\"zzz\"")).unwrap();
