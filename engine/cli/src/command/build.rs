@@ -36,8 +36,8 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
         load(&source, &args.template, &redactor, needs, &data).await?;
     let catalog = target::plugins(&args.plugins, plan.as_ref()).await?;
     found.extend(check_required(&required, &target::installed(catalog.as_ref()), Needed::IfUsed));
-    // A template with mistakes is checked to the end, so that all are told at once, but no simulator is started for it.
-    let Some(plan) = plan.filter(|_| !(args.simulate && found.has_errors())) else {
+    // A template with mistakes is checked to the end, so that all are told at once.
+    let Some(plan) = plan else {
         show_of(&source, &args.template, &found, args.json, &redactor);
         return Ok(Exit::Failed);
     };

@@ -1,7 +1,8 @@
 //! Configurations of JSON templates bound to a build: their texts are rendered when they are asked for, because some
 //! facts are known only while the build runs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -19,6 +20,8 @@ use crate::value::{Member, Node, Part, Text, Value};
 /// What all configurations of a build share.
 pub(super) struct Context {
     pub(super) variables: Arc<IndexMap<String, Text>>,
+    /// Variables without a value because of a mistake that has been told: what is made of them is not known.
+    pub(super) broken: Arc<HashSet<String>>,
     pub(super) origins: Arc<Origins>,
     pub(super) template_dir: String,
     pub(super) working_dir: String,
@@ -173,14 +176,19 @@ impl JsonConfig {
     /// None: known only during the build, or wrong (told).
     fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
         let unknown = RefCell::new(Vec::new());
+        let is_broken = Cell::new(false);
         let user = |name: &str| {
             let value = self.context.variables.get(name).cloned();
             if value.is_none() {
                 unknown.borrow_mut().push(name.to_owned());
+                is_broken.set(is_broken.get() || self.context.broken.contains(name));
             }
             value
         };
         let rendered = self.context.render_with(text, build, None, &user);
+        if is_broken.get() {
+            return None;
+        }
         // Told once, when the configuration is checked, and not again when the build runs.
         if matches!(build, BuildFacts::Pending) {
             for name in unknown.take() {
@@ -270,6 +278,18 @@ impl ConfigSource for JsonConfig {
         let mut names = Vec::new();
         uses(&self.config, &mut names);
         self.context.origins.explain(found, &names)
+    }
+
+    fn not_known(&self) -> Vec<Span> {
+        let mut names = Vec::new();
+        if !self.context.broken.is_empty() {
+            uses(&self.config, &mut names);
+        }
+        names
+            .into_iter()
+            .filter(|(name, _)| self.context.broken.contains(name))
+            .map(|(_, span)| span)
+            .collect()
     }
 
     fn build_keys(&self) -> Vec<(String, Span)> {

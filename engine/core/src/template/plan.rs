@@ -10,7 +10,7 @@ use indexmap::IndexSet;
 use super::config::{Context, finding, source, uses};
 use super::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template, check, variables};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::interpolate::BuildFacts;
+use crate::interpolate::{self, BuildFacts};
 use crate::plan::{BuildPlan, Plan, PostProcessorPlan, ProvisionerPlan};
 use crate::secret::Secret;
 use crate::source::SourceFile;
@@ -45,13 +45,14 @@ impl PlanOptions {
 pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut found = Diagnostics::new();
     check::check(template, &mut found);
-    let variables::Settled { values: settled, origins, secrets } =
+    let variables::Settled { values: settled, broken, origins, secrets } =
         variables::settle(template, options, &mut found);
-    let (settled, origins) = (Arc::new(settled), Arc::new(origins));
+    let (settled, broken, origins) = (Arc::new(settled), Arc::new(broken), Arc::new(origins));
     let (template_dir, working_dir) = options.dirs();
     let context = |builder: &BuilderBlock, name: &str| {
         Arc::new(Context {
             variables: settled.clone(),
+            broken: broken.clone(),
             origins: origins.clone(),
             template_dir: template_dir.clone(),
             working_dir: working_dir.clone(),
@@ -66,8 +67,12 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut taken = HashSet::new();
     let mut all_names = Vec::new();
     for builder in &template.builders {
+        let is_known = interpolate::calls(&builder.raw_name)
+            .iter()
+            .all(|(_, arg)| arg.as_ref().is_none_or(|a| !broken.contains(a)));
         let name = match context(builder, &builder.raw_name).render(&builder.raw_name, BuildFacts::None, None)
         {
+            Ok(_) if !is_known => Text::plain(&builder.raw_name),
             Ok(name) => name,
             Err(problem) => {
                 found.push(finding("a builder's name", &problem, &builder.raw_name, &builder.name_span));

@@ -48,6 +48,24 @@ fn told(text: &str, options: &PlanOptions) -> Vec<String> {
 }
 
 #[test]
+fn a_broken_variable_is_told_once() {
+    let text = r#"{"variables": {"a": null, "b": "{{user `nope`}}", "c": "{{user `b`}}"},
+        "builders": [{"type": "null", "name": "{{user `c`}}", "x": ["{{user `a`}}", "{{index (split (user `c`) `,`) 5}}", "z"]}]}"#;
+    let (plan, found) = planned(text, &options());
+    let codes: Vec<&str> = found.iter().map(|d| d.code.as_str()).collect();
+    assert_eq!(codes, ["template/required-variable", "template/unknown-variable"]);
+    let build = &plan.expect("a plan").builds[0];
+    assert_eq!(build.name, "{{user `c`}}", "it is still there to be checked");
+    let (config, found) = build.config.resolve(None, &[]);
+    assert!(found.is_empty(), "{found:?}");
+    let x = config.get("x").expect("it is there");
+    let Value::Array(items) = &x.value else { panic!("{x:?}") };
+    assert!(items[..2].iter().all(|item| item.value == Value::Unknown), "{items:?}");
+    assert_eq!(items[2].as_text().map(Text::expose).as_deref(), Some("z"));
+    assert_eq!(build.config.not_known().len(), 2);
+}
+
+#[test]
 fn a_finding_reads_like_this() {
     let text = "{\n  \"builders\": [{\"type\": \"null\"}],\n  \"provisioner\": []\n}";
     let (_, found) = planned(text, &options());

@@ -29,6 +29,8 @@ struct Raw {
 pub(super) struct Settled {
     /// By name.
     pub values: IndexMap<String, Text>,
+    /// The variables that have no value because of a mistake that has been told.
+    pub broken: HashSet<String>,
     pub origins: Origins,
     /// All values that must be masked.
     pub secrets: Vec<Secret>,
@@ -88,7 +90,8 @@ pub(super) fn settle(template: &Template, options: &PlanOptions, found: &mut Dia
         }));
     }
     let origins = origins(template, &raw, &sensitive);
-    Settled { values: settled, origins, secrets }
+    let broken = raw.keys().filter(|name| !settled.contains_key(*name)).cloned().collect();
+    Settled { values: settled, broken, origins, secrets }
 }
 
 fn origins(template: &Template, raw: &IndexMap<String, Raw>, sensitive: &HashSet<&str>) -> Origins {

@@ -21,6 +21,8 @@ const INPUTS: &[(&str, &str)] = &[
         "upgrade",
         "{\"builders\": [{\"type\": \"null\", \"m\": {\"a\": \"1\", \"e\u{301}\": \"2\", \"ccc\": \"3\"}}]}",
     ),
+    ("upgrade", "{\"builders\": [{\"type\": \"null\", \"a\": \"{{user\u{7f}é\"}]}"),
+    ("upgrade", "{\"builders\": [{\"type\": \"null\", \"a\": \"{{é\"}]}"),
     // A mistake a million times.
     ("hcl", "locals {\n  t = range(1000)\n  m = [for x in local.t : [for y in local.t : [xy]]]\n}\n"),
 ];

@@ -94,6 +94,7 @@ pub fn plan(template: &HclTemplate, settled: &Settled, options: &HclPlanOptions)
                 settled: settled.clone(),
                 context: Arc::new(Context {
                     variables: Arc::default(),
+                    broken: Arc::default(),
                     origins: Arc::default(),
                     template_dir: options.template_dir.display().to_string(),
                     working_dir: options.working_dir.display().to_string(),

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::hcl::write::Piece;
 use crate::interpolate::{Block, Expr, Pipe, calls, parse};
 use crate::source::Span;
-use crate::template::json;
+use crate::template::config::place as place_of;
 
 /// The value of a command.
 pub(super) enum Given {
@@ -61,7 +61,7 @@ impl Writer {
         let tree = match parse(source) {
             Ok(tree) => tree,
             Err(error) => {
-                let place = json::inside(span, error.at..error.at + 1);
+                let place = place_of(span, source, error.at);
                 self.problem(
                     &place,
                     &format!("a text in {{{{ }}}} can't be read: {}", error.message),
@@ -91,7 +91,7 @@ impl Writer {
             match block {
                 Block::Text(text) => push(&mut out, Piece::Text(text.clone())),
                 Block::Print { pipe, at } => {
-                    let call = crate::template::config::place(span, source, *at);
+                    let call = place_of(span, source, *at);
                     let printed = self.action(pipe, &call, place);
                     printed.into_iter().for_each(|piece| push(&mut out, piece));
                 }
