@@ -91,7 +91,7 @@ pub(super) fn place(span: &Span, text: &str, at: usize) -> Span {
         None if rest.starts_with("{{") => rest.len(),
         None => rest.chars().next().map_or(0, char::len_utf8),
     };
-    json::inside(span, at..at + length)
+    json::inside(span, text, at..at + length)
 }
 
 /// The variables that the texts below a node name.
@@ -230,7 +230,7 @@ impl JsonConfig {
             "template/unknown-variable",
             format!("there is no variable \"{name}\"; an empty text stands in its place"),
         )
-        .at(&json::inside(span, range))
+        .at(&json::inside(span, text, range))
         .help(help)
     }
 

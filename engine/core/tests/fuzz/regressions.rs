@@ -23,6 +23,7 @@ const INPUTS: &[(&str, &str)] = &[
     ),
     ("upgrade", "{\"builders\": [{\"type\": \"null\", \"a\": \"{{user\u{7f}é\"}]}"),
     ("upgrade", "{\"builders\": [{\"type\": \"null\", \"a\": \"{{é\"}]}"),
+    ("upgrade", "{\"builders\": [{\"type\": \"null\"}], \"variables\": {\"a\": [\"é\", \"{{user `é\"]}}"),
     // A mistake a million times.
     ("hcl", "locals {\n  t = range(1000)\n  m = [for x in local.t : [for y in local.t : [xy]]]\n}\n"),
 ];

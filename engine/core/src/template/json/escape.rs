@@ -5,14 +5,14 @@ use std::ops::Range;
 use crate::source::Span;
 
 /// The place of a range of bytes of a text inside of the string that the text was read from; `span` is that of the
-/// string with its quotes, or of a text without any.
-pub fn inside(span: &Span, range: Range<usize>) -> Span {
+/// string with its quotes, or of the text itself. Of what the text was only made of, a list for instance, it is all.
+pub fn inside(span: &Span, text: &str, range: Range<usize>) -> Span {
     let base = span.range().start;
     let token = span.file().text().get(span.range()).unwrap_or_default();
-    let Some(body) = token.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else {
-        let end = range.end.min(token.len());
-        return Span::new(span.file(), base + range.start.min(end)..base + end);
-    };
+    if token == text && text.get(range.clone()).is_some() {
+        return Span::new(span.file(), base + range.start..base + range.end);
+    }
+    let Some(body) = token.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else { return span.clone() };
     // Both counters stand before the same character: one in the source, one in the text.
     let (mut source, mut text) = (0, 0);
     let (mut start, mut end) = (body.len(), body.len());

@@ -72,8 +72,11 @@ fn places_inside_of_strings_respect_escapes() {
     let (node, _) = parse(&file);
     let span = node.expect("it is good").items()[0].span.clone();
     // The text is "ä", a line end, and the action: three bytes stand before it.
-    let place = inside(&span, 3..8);
+    let place = inside(&span, "\u{e4}\n{{x}}", 3..8);
     assert_eq!(&text[place.range()], "{{x}}");
+    let all = Span::new(&file, 0..text.len());
+    assert_eq!(inside(&all, text, 2..3).range(), 2..3);
+    assert_eq!(inside(&all, "\u{e4}\n{{x}},y", 1..3).range(), all.range(), "made of it, not read from it");
 }
 
 proptest! {
@@ -83,7 +86,11 @@ proptest! {
         let (node, found) = parse(&file);
         prop_assert!(node.is_some() || found.has_errors());
         found.iter().for_each(|d| drop(d.render()));
-        inside(&Span::new(&file, 0..file.text().len()), range.0..range.1).start();
+        let all = Span::new(&file, 0..file.text().len());
+        for text in [file.text(), "a text of its own \u{e4}\u{e4}\u{e4}\u{e4}\u{e4}"] {
+            let place = inside(&all, text, range.0..range.1.max(range.0));
+            prop_assert!(file.text().get(place.range()).is_some(), "{:?}", place.range());
+        }
     }
 
     #[test]
