@@ -238,11 +238,11 @@ fn a_cancelled_build_ends_all_that_its_commands_started() {
 
     // The step's own time limit does the same, and what ignores the request is killed.
     let inline = r#""trap '' TERM", "echo $$ > stubborn", "while :; do sleep 1; done""#;
-    let step = format!(r#"{{"type": "shell-local", "timeout": "500ms", "inline": [{inline}]}}"#);
+    let step = format!(r#"{{"type": "shell-local", "timeout": "2s", "inline": [{inline}]}}"#);
     lab.write("t.json", &template(&step, ""));
     let start = Instant::now();
     lab.run(&["build", "t.json"]).expect_code(1).expect_says("took longer than");
-    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     assert_gone(&text(&lab, "stubborn"));
 }
 
@@ -256,7 +256,7 @@ fn assert_gone(pid: &str) {
         !state.is_empty() && !state.starts_with('Z')
     };
     while alive() {
-        assert!(start.elapsed() < Duration::from_secs(20), "process {pid} still runs");
+        assert!(start.elapsed() < Duration::from_secs(60), "process {pid} still runs");
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(8);
 /// Walks up to the child of sshd that it is itself, then ends the sessions of all other children. Field 4 of a
 /// process's `stat` is its parent, field 5 its process group, field 6 its session; the name in field 2 may contain blanks
 /// and brackets. Whole groups are signalled: one process after the other, a shell could see its child end and go on to
-/// the next line of its script, even to a successful end.
+/// the next line of its script, even to a successful end. It is always a shell that signals: the program `kill` of some
+/// procps versions takes only the first digit of a group's number.
 const HELPER: &str = r#"
 up=$$
 while :; do
@@ -54,7 +55,7 @@ groups() {
 end() {
   list=$(groups)
   [ -n "$list" ] || return 1
-  kill -"$1" $list || sudo -n kill -"$1" $list
+  kill -"$1" $list || sudo -n sh -c "kill -$1 $list"
   return 0
 }
 if [ -n "$sessions" ]; then
