@@ -66,6 +66,22 @@ fn template_errors_come_all_at_once_with_their_places() {
 }
 
 #[test]
+fn a_simulated_build_tells_all_mistakes_even_where_no_simulator_starts() {
+    let lab = Lab::new();
+    lab.write(
+        "t.json",
+        r#"{"variables": {"place": null}, "builders": [{"type": "azure-arm", "location": "{{user `place`}}", "vm_sise": "x"}]}"#,
+    );
+    let build = ["build", "--simulate", "--machine", "record", "t.json"];
+    lab.run(&build)
+        .expect_code(1)
+        .expect_says("\"place\" has no value")
+        .expect_says("did you mean \"vm_size\"?");
+    let seeded = [&build[..4], &["--seed", "nowhere.json", "t.json"]].concat();
+    lab.run(&seeded).expect_code(1).expect_says("\"place\" has no value").expect_says("nowhere.json");
+}
+
+#[test]
 fn the_template_of_the_article_gets_precise_messages_and_builds_when_mended() {
     let seed = workspace().join("../shared/seed/template.json");
     let Ok(text) = std::fs::read_to_string(&seed) else {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fornax_core::Diagnostic;
 use fornax_core::builder::Description;
 use fornax_core::hcl::{Type, Val};
 use fornax_core::plugin::{Capability, CapabilityRequest};
-use fornax_core::schema::{self, Typing};
 use fornax_core::secret::Secret;
 use fornax_core::template::hcl::DataSources;
 use fornax_core::value::{Node, Text};
-use fornax_core::{Diagnostic, Diagnostics};
 use fornax_plugin_host::Effective;
 use fornax_plugin_host::http::{HttpBody, HttpClient, HttpRequest, REDIRECTS, redirected};
 use serde_json::{Value as Json, json};
@@ -172,23 +171,17 @@ impl DataSources for BuiltInData {
         }
     }
 
-    fn check(&self, type_name: &str, config: &Node) -> Diagnostics {
-        checked(type_name, config).1
+    fn schema(&self, type_name: &str) -> Json {
+        describe(type_name).schema
     }
 
     async fn read(&self, type_name: &str, config: &Node) -> Result<Val, Diagnostic> {
-        let (config, _) = checked(type_name, config);
         if type_name == "http" {
-            return self.page(&config).await;
+            return self.page(config).await;
         }
         let input = config.get("input").and_then(Node::as_text);
         Ok(Val::object([("output", input.map_or(Val::Null(Type::String), |text| Val::String(text.clone())))]))
     }
-}
-
-/// The arguments as the types that they should have.
-fn checked(type_name: &str, config: &Node) -> (Node, Diagnostics) {
-    schema::check(config, &describe(type_name).schema, Typing::Typed)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) use format::{go_time, strftime};
 pub use functions::COMMON_BUILD_KEYS;
 pub(crate) use functions::missing_build_fact;
 pub use parse::SyntaxError;
-pub use walk::{build_keys, calls, check_syntax, refers_to_user};
+pub use walk::{build_keys, calls, check_syntax, refers_to_user, user_names};
 
 pub(crate) use parse::{Block, Expr, Pipe, Tree, parse};
 

@@ -217,7 +217,7 @@ impl WasmExtension {
                 },
                 path: d.path.clone(),
                 summary: state.presentable(&d.summary),
-                // The interface has it as what to do.
+                // By the WIT a detail says what to do about it.
                 help: state.presentable(&d.detail),
                 code: d.code.clone(),
             })

@@ -263,9 +263,9 @@ impl<'a> Reader<'a> {
         items.into_iter().filter_map(|n| Some((self.int_of(key, n)?, n.span.clone()))).collect()
     }
 
-    /// A map of texts with the places of keys and values. HCL1 and weak typing also allow a list of maps, which are
-    /// merged.
-    pub fn map(&mut self, key: &str) -> Vec<Entry> {
+    /// The entries of a map of texts. HCL1 and weak typing also allow a list of maps; of entries with the same key the
+    /// last one counts.
+    pub fn entries(&mut self, key: &str) -> Vec<Entry> {
         let mut entries = Vec::new();
         for object in self.objects(key) {
             for member in object.members() {

@@ -106,7 +106,7 @@ fn is_address(text: &str) -> bool {
 
 pub fn tags(r: &mut Reader, plan: Option<&Plan>) -> Tags {
     let mut tags = Tags::new();
-    let mut entries = r.map("azure_tags");
+    let mut entries = r.entries("azure_tags");
     for block in r.objects("azure_tag") {
         let mut within = r.within("azure_tag", block);
         let (name, value) = (within.word("name"), within.string("value").unwrap_or_default());

@@ -43,9 +43,14 @@ pub async fn run(args: BuildArgs) -> Result<Exit, CliError> {
     };
     let reporter = reporter(&args);
     let say = |line: &str| reporter.text(&redactor.redact(&format!("{line}\n")));
-    let parts = target::for_build(&args, catalog, &plan, &redactor, &say)
-        .await
-        .map_err(|error| error.masked(&redactor))?;
+    let parts = match target::for_build(&args, catalog, &plan, &redactor, &say).await {
+        Ok(parts) => parts,
+        Err(error) => {
+            // What is wrong with the template is not lost over what is wrong with the machine.
+            show_of(&source, &args.template, &found, args.json, &redactor);
+            return Err(error.masked(&redactor));
+        }
+    };
     let mut builds = Vec::new();
     let mut without_builder = Diagnostics::new();
     let mut left_out = String::new();

@@ -1,4 +1,5 @@
 use fornax_core::plugin::Capability;
+use fornax_core::schema::{self, Typing};
 use fornax_core::value::{Member, Value};
 use fornax_core::{SourceFile, Span};
 use fornax_plugin_host::{PluginId, Policy};
@@ -37,7 +38,8 @@ fn descriptions_are_what_the_check_takes() {
     for (name, description, rights) in described {
         assert!(rights.iter().all(|right| right.granted) && rights.is_empty() != (name == "http"));
         let codes = |config: &Json| -> Vec<String> {
-            sources.check(name, &node(config)).iter().map(|finding| finding.code.clone()).collect()
+            let (_, found) = schema::check(&node(config), &sources.schema(name), Typing::Typed);
+            found.iter().map(|finding| finding.code.clone()).collect()
         };
         assert_eq!(description.examples.len(), 1);
         for example in &description.examples {

@@ -1,7 +1,8 @@
 //! Examples, which components give as JSON, in the form of HCL2: an object with properties of its own is a nested
 //! block, everything else an argument, and a call of a user variable is an expression.
 
-use fornax_core::hcl::write::{Item, Piece, Value, is_identifier, print, quote};
+use fornax_core::hcl::lex::is_identifier;
+use fornax_core::hcl::write::{Item, Piece, Value, print, quote};
 use serde_json::Value as Json;
 
 /// One block with labels, in the canonical format.

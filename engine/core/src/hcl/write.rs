@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::format::format;
+use super::lex::is_identifier;
 
 /// What stands in a file or in the body of a block.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,12 +198,6 @@ fn escape(out: &mut String, text: &str, before_code: bool) {
             c => out.push(c),
         }
     }
-}
-
-/// Whether the text can stand as a name of HCL2.
-pub fn is_identifier(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 /// The text as a name of HCL2, every other sign an underscore.

@@ -36,6 +36,11 @@ pub fn build_keys(source: &str) -> Vec<(String, usize)> {
     keys
 }
 
+/// The variables that the text names literally.
+pub fn user_names(source: &str) -> impl Iterator<Item = String> {
+    calls(source).into_iter().filter(|(function, _)| function == "user").filter_map(|(_, name)| name)
+}
+
 /// The functions that the text calls, each with its first argument where that is a literal text.
 pub fn calls(source: &str) -> Vec<(String, Option<String>)> {
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! Configurations of JSON templates bound to a build: their texts are rendered when they are asked for, because some
 //! facts are known only while the build runs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -98,9 +98,7 @@ pub(super) fn place(span: &Span, text: &str, at: usize) -> Span {
 pub(super) fn uses(node: &Node, out: &mut Vec<Use>) {
     match &node.value {
         Value::String(text) => {
-            let calls = interpolate::calls(&text.expose()).into_iter();
-            let names = calls.filter(|(function, _)| function == "user").filter_map(|(_, name)| name);
-            out.extend(names.map(|name| (name, node.span.clone())));
+            out.extend(interpolate::user_names(&text.expose()).map(|name| (name, node.span.clone())));
         }
         Value::Array(items) => items.iter().for_each(|n| uses(n, out)),
         Value::Object(members) => members.iter().for_each(|m| uses(&m.value, out)),
@@ -176,22 +174,21 @@ impl JsonConfig {
     /// None: known only during the build, or wrong (told).
     fn text(&self, text: &str, span: &Span, build: BuildFacts<'_>, found: &mut Diagnostics) -> Option<Text> {
         let unknown = RefCell::new(Vec::new());
-        let is_broken = Cell::new(false);
         let user = |name: &str| {
             let value = self.context.variables.get(name).cloned();
             if value.is_none() {
                 unknown.borrow_mut().push(name.to_owned());
-                is_broken.set(is_broken.get() || self.context.broken.contains(name));
             }
             value
         };
         let rendered = self.context.render_with(text, build, None, &user);
-        if is_broken.get() {
+        let unknown = unknown.into_inner();
+        if unknown.iter().any(|name| self.context.broken.contains(name)) {
             return None;
         }
         // Told once, when the configuration is checked, and not again when the build runs.
         if matches!(build, BuildFacts::Pending) {
-            for name in unknown.take() {
+            for name in unknown {
                 found.push(self.empty_variable(&name, text, span));
             }
         }

@@ -67,9 +67,7 @@ pub fn plan(template: &Template, options: &PlanOptions) -> (Plan, Diagnostics) {
     let mut taken = HashSet::new();
     let mut all_names = Vec::new();
     for builder in &template.builders {
-        let is_known = interpolate::calls(&builder.raw_name)
-            .iter()
-            .all(|(_, arg)| arg.as_ref().is_none_or(|a| !broken.contains(a)));
+        let is_known = !interpolate::user_names(&builder.raw_name).any(|name| broken.contains(&name));
         let name = match context(builder, &builder.raw_name).render(&builder.raw_name, BuildFacts::None, None)
         {
             Ok(_) if !is_known => Text::plain(&builder.raw_name),

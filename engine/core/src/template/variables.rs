@@ -99,11 +99,7 @@ fn origins(template: &Template, raw: &IndexMap<String, Raw>, sensitive: &HashSet
     let places: HashMap<&str, &Span> =
         template.variables.iter().map(|v| (v.name.as_str(), &v.span)).collect();
     for (name, Raw { value, span }) in raw {
-        let made_of = interpolate::calls(value.as_deref().unwrap_or_default())
-            .into_iter()
-            .filter(|(function, _)| function == "user")
-            .filter_map(|(_, name)| name)
-            .collect();
+        let made_of = interpolate::user_names(value.as_deref().unwrap_or_default()).collect();
         let declared = places.get(name.as_str());
         match declared.filter(|_| sensitive.contains(name.as_str())) {
             Some(place) => {

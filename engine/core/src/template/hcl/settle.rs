@@ -16,6 +16,7 @@ use crate::hcl::functions::Host;
 use crate::hcl::syntax::Reference;
 use crate::hcl::{Allow, Scope, Type, Val, evaluate};
 use crate::interpolate::PACKER_VERSION;
+use crate::schema::{self, Typing};
 use crate::secret::Secret;
 use crate::source::Span;
 use crate::template::origins::{Origins, Use};
@@ -28,9 +29,9 @@ pub trait DataSources: Send + Sync {
     fn types(&self) -> Vec<&'static str>;
     /// The type of the result; none if there is no such data source.
     fn output(&self, type_name: &str) -> Option<Type>;
-    /// Checks a configuration without asking anybody.
-    fn check(&self, type_name: &str, config: &Node) -> Diagnostics;
-    /// Asks. The configuration has passed the check and is wholly known.
+    /// The JSON Schema of the arguments, by which they are checked without asking anybody.
+    fn schema(&self, type_name: &str) -> serde_json::Value;
+    /// Asks. The configuration is as the schema has it, and wholly known.
     async fn read(&self, type_name: &str, config: &Node) -> Result<Val, Diagnostic>;
 }
 
@@ -67,19 +68,18 @@ impl Settled {
     pub(super) fn is_not_known(&self, reference: &Reference) -> bool {
         match (reference.root.as_str(), reference.names.first()) {
             (root @ ("var" | "local" | "data"), Some(name)) => {
-                self.names.get(root).and_then(|v| v.fields()?.get(name)).is_none_or(|v| !v.is_wholly_known())
+                self.named(root, name).is_none_or(|value| !value.is_wholly_known())
             }
             _ => false,
         }
     }
 
+    fn named(&self, root: &str, name: &str) -> Option<&Val> {
+        self.names.get(root)?.fields()?.get(name)
+    }
+
     pub(super) fn field(&self, root: &str, name: &str) -> Val {
-        self.names
-            .get(root)
-            .and_then(|v| v.fields())
-            .and_then(|f| f.get(name))
-            .cloned()
-            .unwrap_or(Val::DYNAMIC)
+        self.named(root, name).cloned().unwrap_or(Val::DYNAMIC)
     }
 
     /// The names for an interactive session: no data sources, builds and sources only as far as they are known.
@@ -287,9 +287,11 @@ async fn data_value(
     let mut mine = Diagnostics::new();
     let config =
         members(&bound, &[], &Scope::new(names), options.host.as_ref(), &mut mine, &mut Budget::default(), 0);
-    let config = Node::new(Value::Object(config), header.clone());
+    let mut config = Node::new(Value::Object(config), header.clone());
     if !mine.has_errors() {
-        mine.extend(data.check(&block.type_name, &config));
+        let (typed, more) = schema::check(&config, &data.schema(&block.type_name), Typing::Typed);
+        config = typed;
+        mine.extend(more);
     }
     let sound = !mine.has_errors();
     found.extend(mine);

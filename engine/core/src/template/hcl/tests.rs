@@ -24,8 +24,8 @@ impl DataSources for Echo {
         (type_name == "echo").then(|| Type::object([("output", Type::String)]))
     }
 
-    fn check(&self, _: &str, _: &Node) -> Diagnostics {
-        Diagnostics::new()
+    fn schema(&self, _: &str) -> serde_json::Value {
+        serde_json::json!({"type": "object", "properties": {"input": {"type": "string"}}})
     }
 
     async fn read(&self, _: &str, config: &Node) -> Result<Val, Diagnostic> {

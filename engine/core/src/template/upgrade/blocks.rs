@@ -5,7 +5,7 @@ use super::names::{default_of, sorted};
 use super::{Place, Writer};
 use crate::build::go_duration;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::hcl::write::{Item, Piece, Value};
+use crate::hcl::write::{Item, Piece, Value, quote};
 use crate::source::Span;
 use crate::template::{BuilderBlock, PostProcessorBlock, ProvisionerBlock, Template};
 use crate::value::{Member, Node, Value as Json};
@@ -115,7 +115,7 @@ impl Writer {
     /// Variables that locals read the environment through.
     pub(super) fn environment_variables(&mut self) -> Vec<Item> {
         let block = |(name, (env, sensitive)): (&String, &(String, bool))| {
-            let env = crate::hcl::write::quote(&[Piece::Text(env.clone())]);
+            let env = quote(&[Piece::Text(env.clone())]);
             variable_block(name, Some(vec![Piece::Code(format!("env({env})"))]), *sensitive)
         };
         self.environment.iter().map(block).collect()
@@ -297,7 +297,11 @@ impl Writer {
         if ["$${", "%%{"].iter().all(|signs| !name.contains(signs)) {
             return name.to_owned();
         }
-        self.problem(span, &format!("the type {name:?} can't be the label of a block"), "correct it");
+        self.problem(
+            span,
+            &format!("the type {name:?} can't be the label of a block"),
+            "name a type without $ and % before {",
+        );
         name.replace(['$', '%'], "_")
     }
 

@@ -3,7 +3,8 @@
 
 use super::text::push;
 use super::{Place, Writer};
-use crate::hcl::write::{Item, Piece, Value, is_identifier};
+use crate::hcl::lex::is_identifier;
+use crate::hcl::write::{Item, Piece, Value, quote};
 use crate::value::{Member, Node, Value as Json};
 
 /// Blocks whose members may all be plain values.
@@ -92,7 +93,7 @@ impl Writer {
         self.text(&member.key, &member.key_span, place).into_iter().for_each(|p| push(&mut pieces, p));
         match pieces.is_empty() {
             true => "\"\"".to_owned(),
-            false => crate::hcl::write::quote(&pieces),
+            false => quote(&pieces),
         }
     }
 }

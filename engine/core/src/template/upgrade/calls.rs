@@ -2,6 +2,7 @@
 
 use super::text::{Given, go_call, lives_in_json_only};
 use super::{Place, Writer};
+use crate::hcl::lex::is_identifier;
 use crate::hcl::write::{Piece, identifier, quote};
 use crate::source::Span;
 
@@ -65,7 +66,7 @@ impl Writer {
             // Sources know neither; there the template engine goes on giving them.
             ("build_name", []) if place == Place::Step => "source.name".to_owned(),
             ("build_type", []) if place == Place::Step => "source.type".to_owned(),
-            ("build", [key]) if place == Place::Step && crate::hcl::lex::is_identifier(key) => {
+            ("build", [key]) if place == Place::Step && is_identifier(key) => {
                 format!("build.{key}")
             }
             ("aws_secretsmanager", [name]) => self.secret(name, None),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::hcl::write::identifier;
-use crate::interpolate::calls;
+use crate::interpolate::{calls, user_names};
 use crate::template::{BuilderBlock, Template, Variable};
 use crate::value::{Node, Value};
 
@@ -33,7 +33,7 @@ impl Names {
         }
         let mut used = BTreeSet::new();
         for variable in template.variables.iter().filter_map(default_of) {
-            users(variable, &mut used);
+            used.extend(user_names(variable));
         }
         let provisioners = template.provisioners.iter().chain(&template.error_cleanup);
         let configs = template
@@ -152,18 +152,12 @@ fn numbered(name: &str, is_free: impl Fn(&str) -> bool) -> String {
     (2u32..).map(|i| format!("{name}_{i}")).find(|n| is_free(n)).unwrap_or_default()
 }
 
-fn users(text: &str, out: &mut BTreeSet<String>) {
-    out.extend(
-        calls(text).into_iter().filter(|(function, _)| function == "user").filter_map(|(_, name)| name),
-    );
-}
-
 fn users_in(node: &Node, out: &mut BTreeSet<String>) {
     match &node.value {
-        Value::String(text) => users(&text.expose(), out),
+        Value::String(text) => out.extend(user_names(&text.expose())),
         Value::Array(items) => items.iter().for_each(|item| users_in(item, out)),
         Value::Object(members) => members.iter().for_each(|m| {
-            users(&m.key, out);
+            out.extend(user_names(&m.key));
             users_in(&m.value, out);
         }),
         _ => {}
